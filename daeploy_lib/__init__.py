@@ -1,0 +1,1 @@
+"""Ship a new version of a service without fear."""

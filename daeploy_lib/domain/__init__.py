@@ -1,0 +1,1 @@
+"""Frozen values and rules: no I/O, no clock, no async."""

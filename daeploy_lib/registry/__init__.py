@@ -1,0 +1,1 @@
+"""The version registry: the one authority on which versions exist."""

@@ -1,0 +1,1 @@
+"""The life of one request: routing, header rules, upstreams, shadows."""

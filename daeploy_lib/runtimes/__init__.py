@@ -1,0 +1,1 @@
+"""What builds, starts, stops and lists the versions of a service."""

@@ -1,0 +1,1 @@
+"""Values in, text or markup out."""

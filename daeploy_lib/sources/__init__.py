@@ -1,0 +1,1 @@
+"""Sources of a service, made into a vetted build context."""
