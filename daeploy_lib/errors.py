@@ -21,8 +21,6 @@ from collections.abc import Sequence
 
 import attrs
 
-_error = attrs.define(slots=False, eq=False, repr=True, str=False)
-
 
 class DaeployError(Exception):
     """Base of everything that this library raises on purpose."""
@@ -32,7 +30,7 @@ class RegistryError(DaeployError):
     """The registry refused: nothing was touched."""
 
 
-@_error
+@attrs.define(slots=False, eq=False)
 class ServiceNotFoundError(RegistryError, LookupError):
     """No version of this name is deployed."""
 
@@ -44,7 +42,7 @@ class ServiceNotFoundError(RegistryError, LookupError):
         return f"No service {self.name!r} is deployed. Deployed services: {known}."
 
 
-@_error
+@attrs.define(slots=False, eq=False)
 class VersionNotFoundError(RegistryError, LookupError):
     """The name is known, this version of it is not."""
 
@@ -62,7 +60,7 @@ class VersionNotFoundError(RegistryError, LookupError):
         )
 
 
-@_error
+@attrs.define(slots=False, eq=False)
 class VersionExistsError(RegistryError):
     """The name and version are taken, or being deployed right now."""
 
@@ -77,7 +75,7 @@ class VersionExistsError(RegistryError):
         )
 
 
-@_error
+@attrs.define(slots=False, eq=False)
 class RouteConflictError(RegistryError):
     """The route of the new version belongs to another service already."""
 
@@ -94,7 +92,7 @@ class RouteConflictError(RegistryError):
         )
 
 
-@_error
+@attrs.define(slots=False, eq=False)
 class MainProtectedError(RegistryError):
     """Main cannot be killed while it has shadows."""
 
@@ -111,7 +109,7 @@ class MainProtectedError(RegistryError):
         )
 
 
-@_error
+@attrs.define(slots=False, eq=False)
 class StaleAssignError(RegistryError):
     """Main is no longer the version that the caller expected."""
 
@@ -127,7 +125,7 @@ class StaleAssignError(RegistryError):
         )
 
 
-@_error
+@attrs.define(slots=False, eq=False)
 class GateNotPassedError(RegistryError):
     """The gate of an assignment did not pass; nothing was changed."""
 
@@ -142,7 +140,7 @@ class GateNotPassedError(RegistryError):
         )
 
 
-@_error
+@attrs.define(slots=False, eq=False)
 class DeployError(DaeployError):
     """
     Something was tried on a runtime and failed; it has been cleaned up.
@@ -174,7 +172,7 @@ class DeployError(DaeployError):
         return text
 
 
-@_error
+@attrs.define(slots=False, eq=False)
 class RuntimeUnavailableError(DeployError):
     """
     The runtime cannot be used at all.
@@ -188,27 +186,27 @@ class RuntimeUnavailableError(DeployError):
     reason: str = "unreachable"
 
 
-@_error
+@attrs.define(slots=False, eq=False)
 class SourceError(DeployError):
     """The source does not exist, or is not what it claims to be."""
 
 
-@_error
+@attrs.define(slots=False, eq=False)
 class BuildError(DeployError):
     """The image could not be built."""
 
 
-@_error
+@attrs.define(slots=False, eq=False)
 class StartError(DeployError):
     """The version did not start, or exited before it was ready."""
 
 
-@_error
+@attrs.define(slots=False, eq=False)
 class NotReadyError(DeployError, TimeoutError):
     """The version runs, but did not answer as its readiness asks."""
 
 
-@_error
+@attrs.define(slots=False, eq=False)
 class StateError(DaeployError):
     """
     The state directory cannot be used, is newer than this library, or damaged.

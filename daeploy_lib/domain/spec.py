@@ -1,12 +1,14 @@
 """What to run: the frozen values a version is deployed with."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import Any
 
 import attrs
+
+from daeploy_lib.domain.names import check_name, check_version
 
 _UNITS = {"": 1, "b": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 _MEMORY = re.compile(r"(\d+)([bkmg]?)b?", re.ASCII | re.IGNORECASE)
@@ -82,6 +84,12 @@ class Resources:
             raise ValueError(f"gpus must be a count or 'all', not {self.gpus!r}.")
 
 
+def _capabilities(names: Iterable[str]) -> tuple[str, ...]:
+    if isinstance(names, str):
+        raise TypeError("capabilities is a sequence of names, not one string.")
+    return tuple(names)
+
+
 @attrs.frozen
 class Hardening:
     """
@@ -102,7 +110,7 @@ class Hardening:
 
     read_only_root: bool | None = None
     user: str | None = None
-    capabilities: tuple[str, ...] = attrs.field(default=(), converter=tuple)
+    capabilities: tuple[str, ...] = attrs.field(default=(), converter=_capabilities)
     no_new_privileges: bool = True
     tmpfs_size: int = attrs.field(default=64 * 1024**2, converter=memory_bytes)
 
@@ -155,6 +163,13 @@ class Mount:
                 raise ValueError(f"Mount {what} must be an absolute path: {path!r}.")
 
 
+def _mounts(mounts: Iterable[Any]) -> tuple[Mount, ...]:
+    values = tuple(mounts)
+    if not all(isinstance(mount, Mount) for mount in values):
+        raise TypeError(f"mounts must be Mount(...) values, not {values!r}.")
+    return values
+
+
 def _frozen_environment(environment: Mapping[Any, Any] | None) -> Mapping[str, str]:
     values = dict(environment or {})
     for key, value in values.items():
@@ -201,12 +216,15 @@ class Spec:
         factory=dict, converter=_frozen_environment, repr=_names_only
     )
     command: tuple[str, ...] | None = attrs.field(default=None, converter=_command)
-    mounts: tuple[Mount, ...] = attrs.field(default=(), converter=tuple)
+    mounts: tuple[Mount, ...] = attrs.field(default=(), converter=_mounts)
     resources: Resources = Resources()
     hardening: Hardening = Hardening()
     readiness: Readiness = Readiness()
 
     def __attrs_post_init__(self) -> None:
+        check_name(self.project, "project")
+        check_name(self.name)
+        check_version(self.version)
         if isinstance(self.port, bool) or not isinstance(self.port, int):
             raise TypeError(f"The port must be a whole number, not {self.port!r}.")
         if not 1 <= self.port <= 65535:  # noqa: PLR2004 - TCP's own range
@@ -218,5 +236,3 @@ class Spec:
         ):
             if not isinstance(value, kind):
                 raise TypeError(f"{what} must be {kind.__name__}(...), not {value!r}.")
-        if not all(isinstance(mount, Mount) for mount in self.mounts):
-            raise TypeError(f"mounts must be Mount(...) values, not {self.mounts!r}.")

@@ -1,0 +1,247 @@
+"""
+The SQLite file: opened safely, its schema made or checked, errors mapped.
+
+Rollback journal, always: SQLite's write-ahead log had a fault with several
+connections until 3.51.3, and ``reader.py`` relies on the rollback journal's
+locks. ``synchronous=EXTRA`` is FULL and also survives a power cut between the
+deletion of the journal and the sync of its directory.
+"""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from daeploy_lib.errors import StateError
+from daeploy_lib.registry.state import COMMITS, DATABASE, prepare
+
+# "daep": tells our file from any other SQLite file.
+APPLICATION_ID = 0x64616570
+SCHEMA_VERSION = 1
+# Seconds a writer waits for the others; each holds the lock for milliseconds.
+_BUSY_TIMEOUT_S = 30.0
+
+_SCHEMA = """
+CREATE TABLE versions (
+    place INTEGER PRIMARY KEY AUTOINCREMENT,
+    project TEXT NOT NULL,
+    name TEXT NOT NULL,
+    version TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('reserved', 'deployed', 'leaving')),
+    owner TEXT NOT NULL,
+    token TEXT NOT NULL,
+    created_at REAL NOT NULL,
+    spec TEXT NOT NULL,
+    instance TEXT NOT NULL DEFAULT '',
+    started_at REAL,
+    port INTEGER,
+    endpoints TEXT NOT NULL DEFAULT '[]',
+    image TEXT NOT NULL DEFAULT '',
+    is_built INTEGER NOT NULL DEFAULT 1,
+    source_digest TEXT NOT NULL DEFAULT '',
+    UNIQUE (project, name, version)
+);
+-- The route segments `name` and `name_version`, unique per project. Those of a
+-- name (version is NULL) go with its last version.
+CREATE TABLE segments (
+    project TEXT NOT NULL,
+    segment TEXT NOT NULL,
+    name TEXT NOT NULL,
+    version TEXT,
+    PRIMARY KEY (project, segment)
+);
+-- Main is one pointer for each name: two mains cannot be written.
+CREATE TABLE mains (
+    project TEXT NOT NULL,
+    name TEXT NOT NULL,
+    version TEXT NOT NULL,
+    PRIMARY KEY (project, name),
+    FOREIGN KEY (project, name, version)
+        REFERENCES versions (project, name, version)
+);
+CREATE TABLE history (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    project TEXT NOT NULL,
+    name TEXT NOT NULL,
+    version TEXT NOT NULL,
+    previous TEXT,
+    at REAL NOT NULL,
+    forced INTEGER NOT NULL DEFAULT 0,
+    verdict TEXT
+);
+-- Projects whose running instances have been looked for once. A project that
+-- is missing here is not known to be empty: its file was lost or is new.
+CREATE TABLE adoptions (project TEXT PRIMARY KEY);
+CREATE INDEX history_by_name ON history (project, name, id);
+"""
+
+
+class Database:
+    """
+    The registry's file.
+
+    A connection lives for one transaction: that is safe across threads and
+    forks, and costs well under a millisecond.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.path = directory / DATABASE
+        self._commits = directory / COMMITS
+        self._checked: tuple[int, int] | None = None
+
+    def prepare(self) -> bool:
+        """
+        Make the file if it is missing; return whether that was the case.
+
+        Raises:
+            StateError: If it cannot be used, is damaged or newer; it is left
+                as it is.
+        """
+        if self._checked is not None and self._checked == self._identity():
+            return False
+        prepare(self.path.parent)
+        with self._errors():
+            connection = self._connect(create=True)
+            try:
+                is_new = self._make_schema(connection)
+                if is_new:
+                    self.path.chmod(0o600)
+            finally:
+                connection.close()
+        self._checked = self._identity()
+        if is_new:
+            self._acknowledge()
+        return is_new
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Give a connection inside one consistent read."""
+        with self._transaction("BEGIN") as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """
+        Give a connection inside the only write transaction of the machine.
+
+        It commits at the end, and rolls back on any exception.
+        """
+        with self._transaction("BEGIN IMMEDIATE") as connection:
+            yield connection
+        self._acknowledge()
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
+        with self._errors():
+            connection = self._connect()
+            try:
+                connection.execute(begin)
+                try:
+                    yield connection
+                except BaseException:
+                    connection.rollback()
+                    raise
+                connection.execute("COMMIT")
+            finally:
+                connection.close()
+
+    def _connect(self, *, create: bool = False) -> sqlite3.Connection:
+        mode = "rwc" if create else "rw"
+        connection = sqlite3.connect(
+            f"{self.path.as_uri()}?mode={mode}",
+            uri=True,
+            timeout=_BUSY_TIMEOUT_S,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA synchronous = EXTRA")
+        return connection
+
+    def _make_schema(self, connection: sqlite3.Connection) -> bool:
+        """Make the tables in an empty file, or check those of a used one."""
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            application = connection.execute("PRAGMA application_id").fetchone()[0]
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            tables = connection.execute("SELECT count(*) FROM sqlite_master")
+            is_new = bool(tables.fetchone()[0] == 0 and version == 0)
+            if is_new:
+                for statement in _SCHEMA.split(";\n"):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            else:
+                self._check(connection, application, version)
+            connection.execute("COMMIT")
+        except BaseException:
+            connection.rollback()
+            raise
+        return is_new
+
+    def _check(
+        self, connection: sqlite3.Connection, application: int, version: int
+    ) -> None:
+        if application != APPLICATION_ID:
+            raise StateError(
+                str(self.path),
+                "This is an SQLite file of another program; it was left as it is. "
+                "Name another state directory.",
+            )
+        if version > SCHEMA_VERSION:
+            raise StateError(
+                str(self.path),
+                f"The registry has schema {version}, newer than {SCHEMA_VERSION} "
+                f"which this library knows; it was left as it is. Update "
+                f"daeploy-lib, or name another state directory.",
+            )
+        found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if found != "ok":
+            raise self._damaged(found)
+
+    def _identity(self) -> tuple[int, int] | None:
+        try:
+            found = self.path.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+    def _acknowledge(self) -> None:
+        """Tell readers that a commit is complete: see ``reader.py``."""
+        try:
+            # Appending is atomic between processes, and a size only grows.
+            descriptor = os.open(
+                self._commits, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600
+            )
+            try:
+                os.write(descriptor, b".")
+            finally:
+                os.close(descriptor)
+        except OSError:
+            # The commit stands. Readers still notice it by the file's time.
+            return
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Map SQLite's errors, at this one place."""
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            raise StateError(
+                str(self.path),
+                f"The registry cannot be used: {error}. Check that the file and "
+                f"its directory can be written and that the disk has room.",
+            ) from error
+        except sqlite3.IntegrityError:
+            raise
+        except sqlite3.DatabaseError as error:
+            raise self._damaged(str(error)) from error
+
+    def _damaged(self, what: str) -> StateError:
+        return StateError(
+            str(self.path),
+            f"The registry is damaged ({what}); it was left as it is. Move the file "
+            f"away: everything that runs is then adopted again from its labels.",
+        )
