@@ -92,7 +92,11 @@ class Database:
 
     def prepare(self) -> bool:
         """
-        Make the file if it is missing; return whether that was the case.
+        Make or check the file, unless that is done.
+
+        Returns:
+            Whether it is another file than at the last call: the first one, or
+            one that was made after that was deleted.
 
         Raises:
             StateError: If it cannot be used, is damaged or newer; it is left
@@ -112,7 +116,7 @@ class Database:
         self._checked = self._identity()
         if is_new:
             self._acknowledge()
-        return is_new
+        return True
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:

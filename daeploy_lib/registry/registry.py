@@ -82,7 +82,7 @@ class Registry:
         self._clock = clock
 
     def prepare(self) -> bool:
-        """Make the registry if it is missing; return whether it was."""
+        """Make or check the file; return whether it is another one than before."""
         return self._database.prepare()
 
     # ------------------------------------------------------------- reading

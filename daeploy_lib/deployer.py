@@ -1,0 +1,401 @@
+"""The verbs: what a script, a notebook or an application does with versions."""
+
+import atexit
+import contextlib
+import logging
+import os
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from daeploy_lib.domain.names import check_name
+from daeploy_lib.domain.service import Assignment, Leftover, LogLine, Service
+from daeploy_lib.domain.spec import Hardening, Mount, Readiness, Resources, Spec
+from daeploy_lib.errors import DaeployError
+from daeploy_lib.lifecycle.assigning import assign, rollback
+from daeploy_lib.lifecycle.deploying import deploy
+from daeploy_lib.lifecycle.killing import kill, kill_name
+from daeploy_lib.lifecycle.listing import find_record, list_services, service_of
+from daeploy_lib.lifecycle.project import Project, open_project
+from daeploy_lib.lifecycle.sweeping import sweep
+from daeploy_lib.registry.state import state_directory
+from daeploy_lib.runtimes.base import OnEvent, Runtime
+from daeploy_lib.runtimes.docker import DockerRuntime
+from daeploy_lib.show.progress import progress
+from daeploy_lib.show.table import Services
+from daeploy_lib.sources import Directory, open_source, write_project
+
+_log = logging.getLogger(__name__)
+
+
+class Deployer:
+    """
+    Runs versions of services side by side, and says which one is main.
+
+    The first version of a name is its main, later ones are its shadows. What
+    is deployed outlives the script, and any process with the same *state* and
+    *project* sees it. Nothing is contacted before the first verb that needs it.
+    Verbs may be called from any thread.
+
+    Args:
+        runtime: What keeps versions running; by default the Docker engine that
+            ``DOCKER_HOST`` or the current context names.
+        project: Keeps independent sets apart, on one engine and in one state
+            directory.
+        state: The state directory; by default ``$DAEPLOY_STATE``, and without
+            it the user's state directory.
+        ephemeral: Kill what this Deployer deployed when it closes, also when
+            that is because of an error.
+
+    Raises:
+        ValueError: If the project's name is not allowed.
+
+    Example:
+        >>> from daeploy_lib.testing import MemoryRuntime
+        >>> import tempfile
+        >>> deployer = Deployer(MemoryRuntime(), state=tempfile.mkdtemp())
+        >>> len(deployer.ls())
+        0
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime | None = None,
+        *,
+        project: str = "default",
+        state: str | os.PathLike[str] | None = None,
+        ephemeral: bool = False,
+    ) -> None:
+        self.project = check_name(project, "project")
+        self.state = state_directory(state)
+        self._runtime: Runtime = DockerRuntime() if runtime is None else runtime
+        self._is_ephemeral = ephemeral
+        self._deployed: list[tuple[str, str]] = []
+        self._lock = threading.Lock()
+        self._opened: Project | None = None
+        if ephemeral:
+            atexit.register(self.close)
+
+    def __repr__(self) -> str:
+        return (
+            f"<Deployer project={self.project!r} on {self._runtime.description}, "
+            f"state in {self.state}>"
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # ------------------------------------------------------------ deploying
+
+    def init(self, name: str, directory: str | os.PathLike[str] = ".") -> Path:
+        """
+        Write a small service that deploys as it is; return its directory.
+
+        Args:
+            name: The service's name, and the name of the new directory.
+            directory: Where the new directory is made.
+
+        Raises:
+            ValueError: If the name is not allowed.
+            FileExistsError: If the directory exists and is not empty.
+        """
+        return write_project(name, directory)
+
+    def deploy(
+        self,
+        name: str,
+        version: str,
+        source: str | os.PathLike[str] | Directory,
+        *,
+        port: int = 8000,
+        environment: Mapping[str, str] | None = None,
+        command: Sequence[str] | None = None,
+        mounts: Sequence[Mount] = (),
+        resources: Resources = Resources(),  # noqa: B008 - a frozen value
+        hardening: Hardening | None = None,
+        readiness: Readiness = Readiness(),  # noqa: B008 - a frozen value
+        on_event: OnEvent | None = None,
+    ) -> Service:
+        """
+        Deploy a version: main if it is the first of its name, else a shadow.
+
+        Returns when it answers. All or nothing: on any failure, Ctrl-C
+        included, everything is as it was and the same version can be deployed
+        again.
+
+        Args:
+            name: The service that clients call.
+            version: The name of this variant.
+            source: A directory: with a ``Dockerfile``, or with a
+                ``service.py`` that serves HTTP on ``HOST`` and ``PORT``.
+            port: The port that it listens on, 1 to 65535.
+            environment: Environment variables to add.
+            command: Words to run instead of the image's own command.
+            mounts: Host paths that it is given.
+            resources: What it may use.
+            hardening: What it may not do; None: everything that a plain
+                server does not need.
+            readiness: When it counts as ready.
+            on_event: Called with each event of the deployment as it happens;
+                by default they are shown: on standard error, or in a display
+                of a notebook.
+
+        Raises:
+            ValueError, TypeError: If an argument is wrong; nothing happened.
+            VersionExistsError: If the version is taken; nothing was built.
+            RouteConflictError: If its route belongs to another service.
+            SourceError: If the source is not what it should be.
+            BuildError: If it does not build.
+            StartError: If it does not start, or exits before it is ready.
+            NotReadyError: If it does not answer in time.
+            RuntimeUnavailableError: If the runtime cannot be used.
+        """
+        spec = Spec(
+            project=self.project,
+            name=name,
+            version=version,
+            port=port,
+            environment=environment or {},
+            command=None if command is None else tuple(command),
+            mounts=tuple(mounts),
+            resources=resources,
+            hardening=hardening or Hardening(),
+            readiness=readiness,
+        )
+        context = open_source(source, spec)
+        project = self._open()
+        deploy(project, spec, context, on_event or progress(name, version))
+        self._deployed.append((name, version))
+        return self.get(name, version)
+
+    # -------------------------------------------------------------- looking
+
+    def ls(self, name: str | None = None, version: str | None = None) -> Services:
+        """
+        Return all versions, or those of a name; prints as the table.
+
+        Order: names alphabetical, versions in order of deployment. One call to
+        the runtime, however many there are. A vanished one is ``missing``.
+
+        Raises:
+            RuntimeUnavailableError: If the runtime cannot be used.
+        """
+        return Services(list_services(self._open(), name, version))
+
+    def get(self, name: str, version: str | None = None) -> Service:
+        """
+        Return one version; without *version*, main.
+
+        Raises:
+            ServiceNotFoundError: If no version of the name is deployed.
+            VersionNotFoundError: If this version is not.
+        """
+        project = self._open()
+        record = find_record(project, name, version)
+        found = list_services(project, name, record.version)
+        return found[0] if found else service_of(project, record, None)
+
+    def inspect(self, name: str, version: str | None = None) -> Mapping[str, object]:
+        """
+        Return all that is known of one version; without *version*, of main.
+
+        Keys: ``service`` (see ``Service``), ``spec`` (see ``deploy``, without
+        environment values) and ``runtime`` (the runtime's own view: effective
+        limits, hardening, labels, state).
+
+        Raises:
+            ServiceNotFoundError, VersionNotFoundError: If it is not deployed.
+        """
+        project = self._open()
+        record = find_record(project, name, version)
+        try:
+            spec = record.spec
+        except ValueError:
+            spec = None
+        return {
+            "service": self.get(name, record.version),
+            "spec": spec,
+            "runtime": project.runtime.details(record.deployed.instance),
+        }
+
+    def logs(
+        self,
+        name: str,
+        version: str | None = None,
+        *,
+        tail: int | None = 50,
+        follow: bool = False,
+        since: datetime | None = None,
+    ) -> Iterator[LogLine]:
+        """
+        Yield lines of a version's output, oldest first; by default main's.
+
+        Args:
+            name: The service.
+            version: The version; None: main.
+            tail: How many of the last lines; None: all, 0: none.
+            follow: Go on with new lines until the version ends.
+            since: Only lines from this time on; without a zone it is local.
+
+        Raises:
+            ValueError: If *tail* is negative.
+            ServiceNotFoundError, VersionNotFoundError: If it is not deployed.
+        """
+        if tail is not None and (not isinstance(tail, int) or tail < 0):
+            raise ValueError(f"tail must be 0 or more, or None for all, not {tail!r}.")
+        record = find_record(self._open(), name, version)
+        return self._runtime.logs(
+            record.deployed.instance,
+            tail=tail,
+            follow=follow,
+            since=None if since is None else since.astimezone(),
+        )
+
+    # ------------------------------------------------------------ assigning
+
+    def assign(
+        self, name: str, version: str, *, expected: str | None = None
+    ) -> Service:
+        """
+        Make a version main, in one transaction; return it.
+
+        A request that begins after this returned is answered by the new main,
+        in every process; one in flight finishes on the version it began with.
+        The old main stays, as a shadow. Assigning main itself changes nothing.
+
+        Args:
+            name: The service.
+            version: The version that becomes main; it must be ready now.
+            expected: The version that must be main until now.
+
+        Raises:
+            ServiceNotFoundError, VersionNotFoundError: If it is not deployed.
+            NotReadyError: If it does not answer now.
+            StaleAssignError: If main is not the *expected* version.
+        """
+        assign(self._open(), name, version, expected=expected)
+        return self.get(name, version)
+
+    def rollback(self, name: str) -> Service:
+        """
+        Assign the version that was main before this one; return it.
+
+        Raises:
+            ServiceNotFoundError: If no version of the name is deployed.
+            VersionNotFoundError: If none was main before, or it was killed.
+            NotReadyError: If it does not answer now.
+            StaleAssignError: If another process assigned meanwhile.
+        """
+        return self.get(name, rollback(self._open(), name))
+
+    def history(self, name: str) -> Sequence[Assignment]:
+        """
+        Return every change of main of a service, oldest first.
+
+        It is kept when the service is killed.
+
+        Raises:
+            ServiceNotFoundError: If nothing of that name was ever deployed.
+        """
+        return self._open().registry.history(name)
+
+    # -------------------------------------------------------------- killing
+
+    def kill(
+        self,
+        name: str,
+        version: str | None = None,
+        *,
+        keep_image: bool = False,
+        grace: float = 10.0,
+    ) -> Services:
+        """
+        Remove a version, or every version of a name; return what was removed.
+
+        It is unrouted first; requests in flight end, then it is asked to end.
+        A whole name goes shadows first, main last.
+
+        Args:
+            name: The service.
+            version: The version; None: all of them.
+            keep_image: Keep the image that was built.
+            grace: Seconds for requests in flight, and once more for the
+                version itself.
+
+        Raises:
+            ValueError: If *grace* is negative.
+            ServiceNotFoundError, VersionNotFoundError: If it is not deployed.
+            MainProtectedError: If it is main and has shadows; nothing changed.
+        """
+        if not grace >= 0:
+            raise ValueError(f"grace must be 0 seconds or more, not {grace!r}.")
+        project = self._open()
+        if version is None:
+            killed = kill_name(project, name, keep_image=keep_image, grace=grace)
+        else:
+            killed = [kill(project, name, version, keep_image=keep_image, grace=grace)]
+        return Services(service_of(project, record, None) for record in killed)
+
+    def kill_all(self, *, keep_image: bool = False, grace: float = 10.0) -> Services:
+        """
+        Remove every version of every service of this project.
+
+        Raises:
+            ValueError: If *grace* is negative.
+        """
+        names = dict.fromkeys(r.name for r in self._open().registry.versions())
+        killed: list[Service] = []
+        for name in names:
+            # Another process may have killed it meanwhile.
+            with contextlib.suppress(LookupError):
+                killed += self.kill(name, keep_image=keep_image, grace=grace)
+        return Services(killed)
+
+    def cleanup(self, *, dry_run: bool = False) -> Sequence[Leftover]:
+        """
+        Remove what no version needs any more; return what that was.
+
+        These are remains of deployments and kills that were cut short, and
+        images that were kept. Nothing of another project is looked at.
+
+        Args:
+            dry_run: Only return it.
+        """
+        return sweep(self._open(), dry_run=dry_run)
+
+    def close(self) -> None:
+        """Free the connections; if ephemeral, kill what was deployed here."""
+        atexit.unregister(self.close)
+        try:
+            deployed, self._deployed = self._deployed, []
+            if self._is_ephemeral:
+                self._kill_deployed(deployed)
+        finally:
+            self._runtime.close()
+
+    def _kill_deployed(self, deployed: Sequence[tuple[str, str]]) -> None:
+        # Newest first, so that a main goes after its shadows.
+        for name, version in reversed(deployed):
+            try:
+                self.kill(name, version)
+            except LookupError:
+                continue
+            except DaeployError as error:
+                _log.warning("Did not kill %s %s: %s", name, version, error)
+
+    def _open(self) -> Project:
+        with self._lock:
+            if self._opened is None or self._opened.registry.prepare():
+                self._opened = open_project(self.project, self.state, self._runtime)
+            return self._opened

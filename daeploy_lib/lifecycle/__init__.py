@@ -1,0 +1,1 @@
+"""The life of a version: deployed, assigned, listed, killed, adopted, swept."""

@@ -1,0 +1,112 @@
+"""Kill: unroute, let requests in flight end, stop, remove, forget."""
+
+import time
+from collections.abc import Callable
+
+from daeploy_lib.domain.spec import Spec
+from daeploy_lib.errors import MainProtectedError
+from daeploy_lib.lifecycle.listing import find_record
+from daeploy_lib.lifecycle.project import Project
+from daeploy_lib.registry.inflight import in_flight
+from daeploy_lib.registry.records import VersionRecord
+
+# A router that took its snapshot just before the version was unrouted counts
+# its request within this time; seconds.
+_SETTLE_S = 0.05
+_POLL_S = 0.02
+
+
+def kill(
+    project: Project, name: str, version: str, *, keep_image: bool, grace: float
+) -> VersionRecord:
+    """
+    Remove one version; return what it was.
+
+    A repeat, after the first attempt was cut short anywhere, completes it.
+
+    Args:
+        project: Where it is.
+        name: The service.
+        version: The version.
+        keep_image: Whether the image that we built stays.
+        grace: Seconds for requests in flight to end, and once more for the
+            version itself after it was asked to.
+
+    Raises:
+        ServiceNotFoundError, VersionNotFoundError: If it is not deployed.
+        MainProtectedError: If it is main and has shadows.
+    """
+    record = project.registry.retire(name, version)
+    _drain(project, record, grace)
+    for instance_id in _instances(project, record):
+        project.runtime.stop(instance_id, grace=grace)
+    if record.deployed.is_built and not keep_image:
+        project.runtime.remove_artifact(
+            record.deployed.image, Spec(project.name, name, version)
+        )
+    project.registry.forget(name, version)
+    return record
+
+
+def kill_name(
+    project: Project, name: str, *, keep_image: bool, grace: float
+) -> list[VersionRecord]:
+    """
+    Remove every version of a name: shadows first, main last.
+
+    Raises:
+        ServiceNotFoundError: If no version of it is known.
+    """
+    find_any = project.registry.versions
+    killed: list[VersionRecord] = []
+    while True:
+        records = [r for r in find_any() if r.name == name and _is_ours_to_kill(r)]
+        if not records:
+            if not killed:
+                find_record(project, name, None)
+            return killed
+        # Again from the start each time: a shadow may have come meanwhile.
+        next_one = min(records, key=lambda record: record.is_main)
+        try:
+            killed.append(
+                kill(
+                    project,
+                    name,
+                    next_one.version,
+                    keep_image=keep_image,
+                    grace=grace,
+                )
+            )
+        except MainProtectedError:
+            continue
+
+
+def _is_ours_to_kill(record: VersionRecord) -> bool:
+    """Return whether it is not still being deployed by a living process."""
+    return record.state != "reserved" or not record.owner.is_alive()
+
+
+def _instances(project: Project, record: VersionRecord) -> list[str]:
+    """Return what runs of a version, also of one that was never published."""
+    if record.deployed.instance:
+        return [record.deployed.instance]
+    return [
+        instance.id
+        for instance in project.runtime.list(project.name)
+        if (instance.name, instance.version) == (record.name, record.version)
+        and instance.registry == project.registry_id
+    ]
+
+
+def _drain(
+    project: Project,
+    record: VersionRecord,
+    grace: float,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Wait until no router has a request in flight to the version."""
+    key = f"{project.name}\0{record.name}\0{record.version}"
+    sleep(_SETTLE_S)
+    deadline = time.monotonic() + grace
+    while in_flight(project.state, key) and time.monotonic() < deadline:
+        sleep(_POLL_S)

@@ -1,0 +1,88 @@
+"""Which versions exist, and what each does right now."""
+
+from collections.abc import Sequence
+
+from daeploy_lib.domain.service import Service, Status
+from daeploy_lib.errors import ServiceNotFoundError, VersionNotFoundError
+from daeploy_lib.lifecycle.project import Project
+from daeploy_lib.registry.records import State, VersionRecord
+from daeploy_lib.runtimes.base import Instance
+
+
+def list_services(
+    project: Project, name: str | None = None, version: str | None = None
+) -> Sequence[Service]:
+    """
+    Return the versions, or those of a name, in one call to the runtime.
+
+    Names are alphabetical, versions in order of deployment. One that has
+    vanished is ``missing``, one that cannot be read is ``unknown``.
+    """
+    records = [
+        record
+        for record in project.registry.versions()
+        if name in (None, record.name) and version in (None, record.version)
+    ]
+    instances = {
+        (instance.name, instance.version): instance
+        for instance in project.runtime.list(project.name)
+        if instance.registry == project.registry_id
+    }
+    return [
+        service_of(project, record, instances.get((record.name, record.version)))
+        for record in records
+        if record.state is not State.reserved or record.owner.is_alive()
+    ]
+
+
+def service_of(
+    project: Project, record: VersionRecord, instance: Instance | None
+) -> Service:
+    """Return a version as the user sees it; without an instance it is missing."""
+    deployed = record.deployed
+    started_at = deployed.started_at
+    if instance is not None and instance.started_at is not None:
+        started_at = instance.started_at
+    return Service(
+        project=project.name,
+        name=record.name,
+        version=record.version,
+        is_main=record.is_main,
+        status=_status(record, instance),
+        started_at=started_at,
+        created_at=record.created_at,
+        port=deployed.port,
+        endpoints=deployed.endpoints,
+        image=deployed.image,
+        source_digest=deployed.source_digest,
+    )
+
+
+def _status(record: VersionRecord, instance: Instance | None) -> Status:
+    if record.state is State.reserved:
+        return Status.deploying
+    if instance is None:
+        return Status.missing
+    return instance.status
+
+
+def find_record(project: Project, name: str, version: str | None) -> VersionRecord:
+    """
+    Return what the registry knows of a version; without one, of main.
+
+    Raises:
+        ServiceNotFoundError: If no version of the name is known.
+        VersionNotFoundError: If the version is not, or there is no main.
+    """
+    records = project.registry.versions()
+    of_name = [record for record in records if record.name == name]
+    if not of_name:
+        known = tuple(dict.fromkeys(record.name for record in records))
+        raise ServiceNotFoundError(name, known)
+    for record in of_name:
+        if record.is_main if version is None else record.version == version:
+            return record
+    known = tuple(r.version for r in of_name if r.state is State.deployed)
+    if version is None:
+        raise VersionNotFoundError(name, "main", known, "does not exist yet")
+    raise VersionNotFoundError(name, version, known)
