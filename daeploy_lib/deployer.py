@@ -252,7 +252,7 @@ class Deployer:
             ValueError: If *tail* is negative.
             ServiceNotFoundError, VersionNotFoundError: If it is not deployed.
         """
-        if tail is not None and (not isinstance(tail, int) or tail < 0):
+        if tail is not None and tail < 0:
             raise ValueError(f"tail must be 0 or more, or None for all, not {tail!r}.")
         record = find_record(self._open(), name, version)
         return self._runtime.logs(

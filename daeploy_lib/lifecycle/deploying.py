@@ -85,7 +85,7 @@ def _attempt(step: Callable[[], None]) -> None:
             step()
         except KeyboardInterrupt:
             step()
-    except Exception:
+    except Exception:  # noqa: BLE001 - what failed the deployment matters more
         _log.warning("Could not undo a part of a failed deployment", exc_info=True)
 
 
@@ -95,7 +95,7 @@ def _unfailing(on_event: OnEvent) -> OnEvent:
     def report(event: Event) -> None:
         try:
             on_event(event)
-        except Exception:
+        except Exception:  # noqa: BLE001 - the caller's hook may raise anything
             _log.warning("on_event failed for %s", event, exc_info=True)
 
     return report

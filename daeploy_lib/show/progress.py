@@ -5,6 +5,7 @@ Lines go to standard error, so that a script's own output stays its own.
 """
 
 import html
+import importlib
 import sys
 from collections.abc import Callable
 from typing import Any, Protocol, TextIO
@@ -60,16 +61,16 @@ class _NotebookDisplay:
 
     def __call__(self, event: _Step) -> None:
         # A notebook runs in IPython, which is therefore installed.
-        from IPython.display import HTML, display  # noqa: PLC0415
+        notebook: Any = importlib.import_module("IPython.display")
 
         self._lines = [*self._lines, f"{event.stage:<6} {event.text}"]
         self._lines = self._lines[-_VISIBLE_LINES:]
         if event.stage == "done":
             self._lines = self._lines[-1:]
         text = html.escape("\n".join(self._lines))
-        shown = HTML(f"<b>{html.escape(self._title)}</b><pre>{text}</pre>")
+        shown = notebook.HTML(f"<b>{html.escape(self._title)}</b><pre>{text}</pre>")
         if self._display is None:
-            self._display = display(shown, display_id=True)
+            self._display = notebook.display(shown, display_id=True)
         else:
             self._display.update(shown)
 
