@@ -219,13 +219,9 @@ class Deployer:
         """
         project = self._open()
         record = find_record(project, name, version)
-        try:
-            spec = record.spec
-        except ValueError:
-            spec = None
         return {
             "service": self.get(name, record.version),
-            "spec": spec,
+            "spec": record.spec,
             "runtime": project.runtime.details(record.deployed.instance),
         }
 

@@ -1,5 +1,6 @@
 """Assign and rollback: main changes in one transaction, to a ready version."""
 
+from daeploy_lib.domain.spec import Readiness
 from daeploy_lib.errors import NotReadyError, VersionNotFoundError
 from daeploy_lib.lifecycle.listing import find_record
 from daeploy_lib.lifecycle.project import Project
@@ -54,7 +55,8 @@ def rollback(project: Project, name: str) -> str:
 
 
 def _check_ready(record: VersionRecord) -> None:
-    observed = probe_once(record.deployed.endpoints, record.spec.readiness)
+    readiness = record.spec.readiness if record.spec else Readiness()
+    observed = probe_once(record.deployed.endpoints, readiness)
     if observed is not None:
         raise NotReadyError(
             f"It is not ready now: {observed}. Main was not changed.",

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable
-from contextlib import ExitStack
 
 from daeploy_lib.domain.spec import Spec
 from daeploy_lib.lifecycle.adoption import deployed_of
@@ -27,42 +26,49 @@ def deploy(project: Project, spec: Spec, source: BuildInput, on_event: OnEvent) 
         DeployError: With the stage that failed.
     """
     report = _unfailing(on_event)
-    registry = project.registry
-    with ExitStack() as undo:
-        reservation = registry.reserve(spec)
-        undo.callback(_attempt, lambda: registry.release(reservation))
-        if reservation.is_reclaimed:
-            _remove_remains(project, reservation)
-        _bring_up(project, reservation, source, report, undo)
-        # Nothing is undone once it is published, which was the last step.
-        undo.pop_all()
+    reservation = Reservation.of(spec)
+    try:
+        _bring_up(project, reservation, source, report)
+    except BaseException:
+        _undo(project, reservation)
+        raise
     share_processors(project, spec.name)
     report(Event("done", "Service deployed successfully"))
 
 
 def _bring_up(
-    project: Project,
-    reservation: Reservation,
-    source: BuildInput,
-    report: OnEvent,
-    undo: ExitStack,
+    project: Project, reservation: Reservation, source: BuildInput, report: OnEvent
 ) -> None:
     spec, runtime = reservation.spec, project.runtime
+    is_reclaimed = project.registry.reserve(reservation)
+    if is_reclaimed:
+        _remove_remains(project, spec)
     report(Event("build", f"Building on {runtime.description}"))
     artifact = runtime.build(spec, source, report)
-    undo.callback(_attempt, lambda: runtime.remove_artifact(artifact.image, spec))
     report(Event("start", "Starting"))
     instance = runtime.start(spec, artifact, registry=project.registry_id)
-    undo.callback(_attempt, lambda: runtime.stop(instance.id, grace=0.0))
     report(Event("ready", f"Waiting for an answer on {spec.readiness.path}"))
     ready = wait_ready(runtime, instance, spec)
     runtime.settle(ready)
     project.registry.publish(reservation, deployed_of(ready))
 
 
-def _remove_remains(project: Project, reservation: Reservation) -> None:
-    """Remove what a process that died in its deployment left running."""
+def _undo(project: Project, reservation: Reservation) -> None:
+    """
+    Remove whatever was made under a reservation, then give that back.
+
+    What there is to remove is read from labels and not remembered, because
+    Ctrl-C may come between the making of a thing and the memory of it.
+    """
     spec = reservation.spec
+    if not project.registry.holds(reservation):
+        return
+    _attempt(lambda: _remove_remains(project, spec))
+    _attempt(lambda: project.registry.release(reservation))
+
+
+def _remove_remains(project: Project, spec: Spec) -> None:
+    """Remove the instance and the image of a version that is not published."""
     for instance in project.runtime.list(project.name):
         is_remains = (
             instance.name == spec.name
@@ -71,6 +77,7 @@ def _remove_remains(project: Project, reservation: Reservation) -> None:
         )
         if is_remains:
             project.runtime.stop(instance.id, grace=0.0)
+    project.runtime.remove_artifact(spec)
 
 
 def _attempt(step: Callable[[], None]) -> None:

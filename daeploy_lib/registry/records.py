@@ -90,14 +90,12 @@ class VersionRecord:
     deployed: Deployed
 
     @property
-    def spec(self) -> Spec:
-        """
-        What was asked for, without environment values.
-
-        Raises:
-            ValueError: If a label that was adopted cannot be read.
-        """
-        return spec_from_json(self.spec_json)
+    def spec(self) -> Spec | None:
+        """What was asked for, without environment values; None if unreadable."""
+        try:
+            return spec_from_json(self.spec_json)
+        except ValueError:
+            return None
 
     @classmethod
     def from_row(cls, row: sqlite3.Row) -> "VersionRecord":

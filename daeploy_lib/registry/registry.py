@@ -54,14 +54,16 @@ class Reservation:
 
     Attributes:
         spec: What is being deployed.
-        token: Tells this reservation from a later one of the same version.
-        is_reclaimed: Whether a dead process held it before, which may have
-            left an instance behind.
+        token: Tells this reservation from any other of the same version.
     """
 
     spec: Spec
     token: str
-    is_reclaimed: bool
+
+    @classmethod
+    def of(cls, spec: Spec) -> "Reservation":
+        """Return a reservation that ``Registry.reserve`` has yet to make."""
+        return cls(spec, secrets.token_hex(8))
 
 
 class Registry:
@@ -120,17 +122,19 @@ class Registry:
 
     # ----------------------------------------------------------- deploying
 
-    def reserve(self, spec: Spec) -> Reservation:
+    def reserve(self, reservation: Reservation) -> bool:
         """
         Take a name and version; of N callers at once exactly one succeeds.
 
-        A reservation whose process has died is taken over.
+        Returns:
+            Whether it was taken over from a process that has died, which may
+            have left something behind.
 
         Raises:
             VersionExistsError: If it is deployed, or being deployed or removed.
             RouteConflictError: If a route of it belongs to another service.
         """
-        token = secrets.token_hex(8)
+        spec = reservation.spec
         with self._database.writing() as connection:
             check_segments(connection, spec)
             is_reclaimed = _reclaim(connection, spec)
@@ -143,13 +147,30 @@ class Registry:
                     spec.version,
                     State.reserved,
                     Owner.current().to_json(),
-                    token,
+                    reservation.token,
                     self._clock(),
                     spec_to_json(spec),
                 ),
             )
             take_segments(connection, self._project, spec.name, spec.version)
-        return Reservation(spec, token, is_reclaimed)
+        return is_reclaimed
+
+    def holds(self, reservation: Reservation) -> bool:
+        """Return whether a reservation is made and not yet published."""
+        spec = reservation.spec
+        with self._database.reading() as connection:
+            row = connection.execute(
+                "SELECT EXISTS (SELECT 1 FROM versions WHERE project = ?"
+                " AND name = ? AND version = ? AND token = ? AND state = ?)",
+                (
+                    self._project,
+                    spec.name,
+                    spec.version,
+                    reservation.token,
+                    State.reserved,
+                ),
+            ).fetchone()
+        return bool(row[0])
 
     def publish(self, reservation: Reservation, deployed: Deployed) -> bool:
         """

@@ -174,8 +174,12 @@ class Runtime(Protocol):
         """Ask to end, wait *grace* seconds, end, and remove. Gone is no error."""
         ...
 
-    def remove_artifact(self, image: str, spec: Spec) -> None:
-        """Remove what ``build`` made, unless something else uses it."""
+    def remove_artifact(self, spec: Spec) -> None:
+        """
+        Remove what ``build`` made for a project, name and version.
+
+        Whatever else uses it keeps it; gone is no error.
+        """
         ...
 
     def logs(
