@@ -1,0 +1,163 @@
+"""Which requests are copied, how much a copy may cost, how long things may take."""
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import attrs
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})  # RFC 9110, section 9.2.1
+
+KIB = 1024
+MIB = 1024 * KIB
+
+
+def _methods(value: object) -> str | frozenset[str]:
+    if isinstance(value, str):
+        if value not in ("all", "safe"):
+            raise ValueError(
+                f"Invalid methods {value!r}. Write 'all', 'safe', or a collection of "
+                f"method names such as ['GET', 'POST']."
+            )
+        return value
+    if not isinstance(value, Iterable):
+        raise TypeError(f"methods must be 'all', 'safe' or a collection: {value!r}.")
+    names = tuple(value)
+    if not all(isinstance(name, str) and name for name in names):
+        raise TypeError(f"Method names are non-empty strings: {names!r}.")
+    return frozenset(name.upper() for name in names)
+
+
+def _header_names(value: object) -> frozenset[bytes]:
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+        raise TypeError(f"withhold is a collection of header names, not {value!r}.")
+    return frozenset(
+        (name.encode("ascii") if isinstance(name, str) else bytes(name)).lower()
+        for name in value
+    )
+
+
+def _rate(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"sample_rate is a number from 0 to 1, not {value!r}.")
+    if not 0 <= value <= 1:
+        raise ValueError(f"Invalid sample_rate {value!r}. It is a fraction, 0 to 1.")
+    return float(value)
+
+
+@attrs.frozen
+class MirrorPolicy:
+    """
+    Which requests are copied to the shadows, and without which headers.
+
+    The decision reads no body and costs the same for every request.
+
+    Args:
+        sample_rate: Fraction of the requests to copy, 0 to 1. Counted, not
+            drawn: n requests give n times the rate, to within one.
+        methods: ``"all"``, ``"safe"`` (GET, HEAD, OPTIONS) or a collection of
+            names. All by default, for models are called with POST: a service
+            that writes must look at ``x-daeploy-role: shadow``.
+        withhold: Names of request headers that shadows do not get, such as
+            ``["authorization", "cookie"]``.
+
+    Raises:
+        ValueError: If the rate is outside 0 to 1, or the word for methods is
+            unknown.
+        TypeError: If a value has the wrong type.
+
+    Example:
+        >>> MirrorPolicy(methods="safe").copies("POST")
+        False
+    """
+
+    sample_rate: float = attrs.field(default=1.0, converter=_rate)
+    methods: str | frozenset[str] = attrs.field(default="all", converter=_methods)
+    withhold: frozenset[bytes] = attrs.field(default=(), converter=_header_names)
+
+    def copies(self, method: str) -> bool:
+        """Return whether requests with this method are copied at all."""
+        if self.methods == "all":
+            return True
+        if self.methods == "safe":
+            return method in SAFE_METHODS
+        return method in self.methods
+
+    def samples(self, count: int) -> bool:
+        """
+        Return whether the *count*-th request, from 0, belongs to the sample.
+
+        Every run of n requests holds ``n * sample_rate`` samples to within one,
+        and a request in a smaller sample is in the larger ones of multiples.
+        """
+        rate = self.sample_rate
+        return math.floor((count + 1) * rate) > math.floor(count * rate)
+
+
+def _positive(
+    instance: object, field: "attrs.Attribute[object]", value: object
+) -> None:
+    del instance
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{field.name} must be a number, not {value!r}.")
+    if not 0 < value < math.inf:
+        raise ValueError(f"{field.name} must be finite and above 0, not {value!r}.")
+
+
+def _whole(_: object, field: "attrs.Attribute[Any]", value: Any) -> None:
+    if not isinstance(value, int):
+        raise TypeError(f"{field.name} must be a whole number, not {value!r}.")
+    _positive(None, field, value)
+
+
+@attrs.frozen
+class Limits:
+    """
+    Bounds on what mirroring may hold; every default is finite.
+
+    Args:
+        max_in_flight: Copies under way to one shadow; the next one is dropped
+            at once, never queued.
+        max_lag_bytes: How far one copy may lag behind main with an upload;
+            past it that copy is aborted.
+        max_bytes: Bytes that all copies of the router may hold together.
+        max_capture_bytes: How much longer a shadow's answer may be than main's
+            before the rest is not read.
+        max_header_bytes: Size of a request's headers, of its target, and of an
+            answer's headers. Larger requests get 431 or 414, answers 502.
+
+    Raises:
+        ValueError: If a bound is not above 0.
+        TypeError: If a bound is not a whole number.
+    """
+
+    max_in_flight: int = attrs.field(default=256, validator=_whole)
+    # A shadow on the same machine is now and then a few MiB behind at full
+    # speed; two such copies stay far below the 64 MiB of the whole router.
+    max_lag_bytes: int = attrs.field(default=8 * MIB, validator=_whole)
+    max_bytes: int = attrs.field(default=64 * MIB, validator=_whole)
+    max_capture_bytes: int = attrs.field(default=1 * MIB, validator=_whole)
+    # A query of ten thousand pairs must pass (Go's QueryParameterSmuggling).
+    max_header_bytes: int = attrs.field(default=256 * KIB, validator=_whole)
+
+
+@attrs.frozen
+class Timeouts:
+    """
+    Deadlines, in seconds.
+
+    Args:
+        connect: Until a version accepts a connection.
+        first_byte: From the end of the request until main begins to answer.
+        idle: Between two parts of main's answer, or of the client's upload.
+        shadow: For one copy as a whole, counted anew from the end of the upload.
+
+    Raises:
+        ValueError: If one is not finite and above 0.
+        TypeError: If one is no number.
+    """
+
+    connect: float = attrs.field(default=5.0, validator=_positive)
+    first_byte: float = attrs.field(default=60.0, validator=_positive)
+    idle: float = attrs.field(default=60.0, validator=_positive)
+    shadow: float = attrs.field(default=30.0, validator=_positive)

@@ -1,0 +1,213 @@
+"""
+From a route segment to the versions behind it.
+
+``/name`` picks a service, ``/name_version`` one version of it. A version has
+no underscore, so the last one of a segment delimits; looking up costs the same
+whatever the number of services, and nothing is built beforehand.
+"""
+
+import ipaddress
+from collections.abc import Mapping
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import attrs
+
+from daeploy_lib.domain.names import check_name, version_segment
+from daeploy_lib.domain.route import Route
+
+HTTP_PORT = 80
+
+
+class RouteSource(Protocol):
+    """Where the router learns which versions exist and which one is main."""
+
+    @property
+    def last(self) -> Mapping[str, Route]:
+        """The mapping that was current at the latest successful ``poll``."""
+        ...
+
+    def poll(self) -> Mapping[str, Route] | None:
+        """
+        Return the current routes by name, cheaply and without blocking.
+
+        The identical object while nothing changed; None while a change is
+        known to be committed that cannot be read for a moment.
+        """
+        ...
+
+    def enter(self, name: str, version: str) -> Any:
+        """Note that a request to this version is in flight; return its slot."""
+        ...
+
+    def leave(self, slot: Any) -> None:
+        """Note that the request of this slot has ended."""
+        ...
+
+
+class StaticSource:
+    """
+    Routes from a mapping that the application keeps.
+
+    The mapping is looked at for every request, so changing an entry takes
+    effect with the next one.
+
+    Raises:
+        ValueError: If a name is invalid, or two services share a segment.
+        TypeError: If a value is no ``Route``.
+    """
+
+    def __init__(self, routes: Mapping[str, Route]) -> None:
+        segments: dict[str, str] = {}
+        for name, route in routes.items():
+            check_name(name)
+            if not isinstance(route, Route):
+                raise TypeError(f"The route of {name!r} must be a Route: {route!r}.")
+            own = [name, *(version_segment(name, v) for v in route.addresses)]
+            for segment in own:
+                if segment in segments:
+                    raise ValueError(
+                        f"The route /{segment} of {name!r} is taken by "
+                        f"{segments[segment]!r}. Choose another name or version."
+                    )
+                segments[segment] = name
+            for address in route.addresses.values():
+                parse_endpoint(address)
+        self.last = routes
+
+    def poll(self) -> Mapping[str, Route]:
+        """Return the mapping itself."""
+        return self.last
+
+    def enter(self, name: str, version: str) -> None:
+        """Static routes are not counted: nobody waits for them to end."""
+
+    def leave(self, slot: None) -> None:
+        """Static routes are not counted: nobody waits for them to end."""
+
+
+@attrs.frozen
+class Endpoint:
+    """
+    Where one version listens.
+
+    Attributes:
+        host: Name or address, without brackets.
+        port: TCP port.
+        base: Path that goes before every request's own; no final slash.
+        is_literal: Whether the host is an address, so that nothing is resolved.
+    """
+
+    host: str
+    port: int
+    base: bytes = b""
+    is_literal: bool = True
+
+
+def parse_endpoint(address: str) -> Endpoint:
+    """
+    Return the endpoint of a base address.
+
+    Raises:
+        ValueError: If it is not plain http.
+
+    Example:
+        >>> parse_endpoint("http://127.0.0.1:9001/api/")
+        Endpoint(host='127.0.0.1', port=9001, base=b'/api', is_literal=True)
+    """
+    parts = urlsplit(address)
+    if parts.scheme != "http" or not parts.hostname:
+        raise ValueError(
+            f"Cannot route to {address!r}: the router speaks plain http to versions."
+        )
+    try:
+        ipaddress.ip_address(parts.hostname)
+    except ValueError:
+        is_literal = False
+    else:
+        is_literal = True
+    base = parts.path.rstrip("/").encode("ascii")
+    return Endpoint(parts.hostname, parts.port or HTTP_PORT, base, is_literal)
+
+
+@attrs.frozen(eq=False)
+class Target:
+    """One version, as the router calls it."""
+
+    name: str
+    version: str
+    endpoint: Endpoint
+
+
+@attrs.frozen(eq=False)
+class Destination:
+    """
+    What a segment stands for.
+
+    Attributes:
+        name: The service.
+        segment: The segment, as clients write it.
+        main: Whose answer the client gets; None if no version is main.
+        shadows: Who gets copies; none if the segment names one version.
+    """
+
+    name: str
+    segment: str
+    main: Target | None
+    shadows: tuple[Target, ...]
+
+
+class RouteTable:
+    """
+    Destinations by segment, over one mapping of routes.
+
+    Args:
+        routes: By name. If it changes in place, so do the destinations.
+        previous: The table before, whose unchanged entries are taken over.
+    """
+
+    def __init__(
+        self, routes: Mapping[str, Route], previous: "RouteTable | None" = None
+    ) -> None:
+        self.routes = routes
+        self._old = previous.known if previous is not None else {}
+        self.known: dict[str, tuple[Route, dict[str, Destination]]] = {}
+
+    def find(self, segment: str) -> Destination | None:
+        """Return what the segment stands for; None if nothing."""
+        route = self.routes.get(segment)
+        if route is not None:
+            return self._destinations(segment, route)[segment]
+        name, _, version = segment.rpartition("_")
+        route = self.routes.get(name)
+        if route is None or version not in route.addresses:
+            return None
+        return self._destinations(name, route)[segment]
+
+    def _destinations(self, name: str, route: Route) -> dict[str, Destination]:
+        known = self.known.get(name)
+        if known is not None and known[0] is route:
+            return known[1]
+        old = self._old.pop(name, None)
+        made = old[1] if old is not None and old[0] == route else _make(name, route)
+        if len(self.known) > 2 * len(self.routes) + 16:
+            self.known.clear()  # names that are gone; a live mapping may shrink
+        self.known[name] = (route, made)
+        return made
+
+
+def _make(name: str, route: Route) -> dict[str, Destination]:
+    targets = {
+        version: Target(name, version, parse_endpoint(address))
+        for version, address in route.addresses.items()
+    }
+    destinations = {
+        version_segment(name, version): Destination(
+            name, version_segment(name, version), target, ()
+        )
+        for version, target in targets.items()
+    }
+    main = None if route.main is None else targets[route.main]
+    shadows = tuple(targets[version] for version in route.shadows) if main else ()
+    destinations[name] = Destination(name, name, main, shadows)
+    return destinations
