@@ -10,6 +10,11 @@ from daeploy_lib.domain.names import check_version
 
 
 def _frozen_addresses(addresses: Mapping[str, str]) -> Mapping[str, str]:
+    if not isinstance(addresses, Mapping):
+        raise TypeError(
+            f"addresses must be a mapping from versions to addresses, "
+            f"not {type(addresses).__name__}."
+        )
     return MappingProxyType(dict(addresses))
 
 
@@ -61,7 +66,7 @@ def _check_address(address: str) -> None:
             parts.scheme in ("http", "https")
             and bool(parts.hostname)
             and parts.port != 0
-            and not (parts.query or parts.fragment or parts.username)
+            and not any(mark in address for mark in "?#@\\")
             and address.isascii()
             and address.isprintable()
             and " " not in address
@@ -69,7 +74,9 @@ def _check_address(address: str) -> None:
     except ValueError:
         is_usable = False
     if not is_usable:
+        # What stands before an "@" may be a password.
+        shown = address.rpartition("@")[2]
         raise ValueError(
-            f"Invalid address {address!r}. Write http://host:port, without user, "
+            f"Invalid address {shown!r}. Write http://host:port, without user, "
             f"query and fragment."
         )

@@ -11,11 +11,15 @@ import attrs
 from daeploy_lib.domain.names import check_name, check_version
 
 _UNITS = {"": 1, "b": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
-_MEMORY = re.compile(r"(\d+)([bkmg]?)b?", re.ASCII | re.IGNORECASE)
+_MEMORY = re.compile(r"(\d{1,18})([bkmg]?)b?", re.ASCII | re.IGNORECASE)
 _ENVIRONMENT_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*", re.ASCII)
+_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(?::[A-Za-z0-9_][A-Za-z0-9_.-]*)?")
+_CAPABILITY = re.compile(r"[A-Z][A-Z0-9_]*")
 
 # Docker refuses less than 6 MiB.
 MEMORY_MIN = 6 * 1024**2
+# What the engine's API can carry: a signed 64-bit integer.
+MEMORY_MAX = 2**63 - 1
 
 
 def memory_bytes(value: int | str) -> int:
@@ -26,7 +30,7 @@ def memory_bytes(value: int | str) -> int:
         value: Bytes, or a number with a unit: ``"512m"``, ``"2g"``.
 
     Raises:
-        ValueError: If it is not such an amount, or under 6 MiB.
+        ValueError: If it is not such an amount, under 6 MiB, or 8 EiB or more.
 
     Example:
         >>> memory_bytes("512m")
@@ -38,10 +42,10 @@ def memory_bytes(value: int | str) -> int:
         )
     match = _MEMORY.fullmatch(str(value).strip())
     amount = int(match[1]) * _UNITS[match[2].lower()] if match else 0
-    if amount < MEMORY_MIN:
+    if not MEMORY_MIN <= amount <= MEMORY_MAX:
         raise ValueError(
             f"Invalid memory {value!r}. Allowed: bytes, or text such as '512m' or "
-            f"'2g', at least 6 MiB."
+            f"'2g', at least 6 MiB and less than 8 EiB."
         )
     return amount
 
@@ -84,10 +88,32 @@ class Resources:
             raise ValueError(f"gpus must be a count or 'all', not {self.gpus!r}.")
 
 
-def _capabilities(names: Iterable[str]) -> tuple[str, ...]:
+def _yes_or_no(instance: object, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+    del instance
+    if not isinstance(value, bool):
+        raise TypeError(f"{attribute.name} must be True or False, not {value!r}.")
+
+
+def _user(instance: object, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+    del instance, attribute
+    if value is not None and not isinstance(value, str):
+        raise TypeError(f"user must be text such as '1000:1000', not {value!r}.")
+    if value is not None and not _USER.fullmatch(value):
+        raise ValueError(
+            f"Invalid user {value!r}. Allowed: 'uid', 'uid:gid', or names for them."
+        )
+
+
+def _capabilities(names: Iterable[Any]) -> tuple[str, ...]:
     if isinstance(names, str):
         raise TypeError("capabilities is a sequence of names, not one string.")
-    return tuple(names)
+    values = tuple(names)
+    for name in values:
+        if not isinstance(name, str) or not _CAPABILITY.fullmatch(name):
+            raise ValueError(
+                f"Invalid capability {name!r}. Allowed: names such as 'NET_RAW'."
+            )
+    return values
 
 
 @attrs.frozen
@@ -108,10 +134,12 @@ class Hardening:
         CIS Docker Benchmark 1.6, sections 4.1, 5.4, 5.13 and 5.26.
     """
 
-    read_only_root: bool | None = None
-    user: str | None = None
+    read_only_root: bool | None = attrs.field(
+        default=None, validator=attrs.validators.optional(_yes_or_no)
+    )
+    user: str | None = attrs.field(default=None, validator=_user)
     capabilities: tuple[str, ...] = attrs.field(default=(), converter=_capabilities)
-    no_new_privileges: bool = True
+    no_new_privileges: bool = attrs.field(default=True, validator=_yes_or_no)
     tmpfs_size: int = attrs.field(default=64 * 1024**2, converter=memory_bytes)
 
 
@@ -135,10 +163,12 @@ class Readiness:
     interval: float = attrs.field(default=0.1, validator=_positive)
 
     def __attrs_post_init__(self) -> None:
+        if not isinstance(self.path, str):
+            raise TypeError(f"The readiness path must be text, not {self.path!r}.")
         if not re.fullmatch(r"/[!-~]*", self.path) or "#" in self.path:
             raise ValueError(
                 f"Invalid readiness path {self.path!r}. It begins with '/' and is "
-                f"ASCII without spaces."
+                f"ASCII without spaces and '#'."
             )
 
 
@@ -155,12 +185,17 @@ class Mount:
 
     source: str = attrs.field(converter=str)
     target: str = attrs.field(converter=str)
-    read_only: bool = True
+    read_only: bool = attrs.field(default=True, validator=_yes_or_no)
 
     def __attrs_post_init__(self) -> None:
         for what, path in (("source", self.source), ("target", self.target)):
-            if not PurePosixPath(path).is_absolute() or ".." in path.split("/"):
-                raise ValueError(f"Mount {what} must be an absolute path: {path!r}.")
+            is_absolute = PurePosixPath(path).is_absolute()
+            if not is_absolute or ".." in path.split("/") or "\0" in path:
+                raise ValueError(
+                    f"Mount {what} must be an absolute path without '..', not {path!r}."
+                )
+        if not self.target.strip("/"):
+            raise ValueError("Mount target must be a directory below '/'.")
 
 
 def _mounts(mounts: Iterable[Any]) -> tuple[Mount, ...]:
@@ -171,10 +206,23 @@ def _mounts(mounts: Iterable[Any]) -> tuple[Mount, ...]:
 
 
 def _frozen_environment(environment: Mapping[Any, Any] | None) -> Mapping[str, str]:
+    if environment is not None and not isinstance(environment, Mapping):
+        raise TypeError(
+            f"environment must be a mapping from names to text, "
+            f"not {type(environment).__name__}."
+        )
     values = dict(environment or {})
     for key, value in values.items():
-        if not isinstance(key, str) or not _ENVIRONMENT_KEY.fullmatch(key):
-            raise ValueError(f"Invalid environment name {key!r}.")
+        if not isinstance(key, str):
+            raise TypeError(
+                f"An environment name must be a string, not {type(key).__name__}."
+            )
+        if not _ENVIRONMENT_KEY.fullmatch(key):
+            # Behind a "=" there may be a secret.
+            raise ValueError(
+                f"Invalid environment name {key.partition('=')[0]!r}. Allowed: "
+                f"letters, digits, '_', '.' and '-', beginning with a letter or '_'."
+            )
         if not isinstance(value, str):
             raise TypeError(
                 f"The environment value of {key} must be a string, "
@@ -195,8 +243,11 @@ def _command(command: Sequence[Any] | None) -> tuple[str, ...] | None:
     if isinstance(command, str):
         raise TypeError("command is a sequence of words, not one string.")
     words = tuple(command)
+    # The words themselves stay out of the message: one may be a secret.
     if not words or not all(isinstance(w, str) and "\0" not in w for w in words):
-        raise ValueError(f"Invalid command {words!r}: give at least one word of text.")
+        raise ValueError(
+            "Invalid command. Allowed: at least one word, each of text without NUL."
+        )
     return words
 
 
