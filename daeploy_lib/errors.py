@@ -30,6 +30,10 @@ class RegistryError(DaeployError):
     """The registry refused: nothing was touched."""
 
 
+def _remedy(known: Sequence[str]) -> str:
+    return "Name one of these, or deploy it first." if known else "Deploy it first."
+
+
 @attrs.define(slots=False, eq=False)
 class ServiceNotFoundError(RegistryError, LookupError):
     """No version of this name is deployed."""
@@ -39,7 +43,10 @@ class ServiceNotFoundError(RegistryError, LookupError):
 
     def __str__(self) -> str:
         known = ", ".join(self.known) or "none"
-        return f"No service {self.name!r} is deployed. Deployed services: {known}."
+        return (
+            f"No service {self.name!r} is deployed. Deployed services: {known}. "
+            f"{_remedy(self.known)}"
+        )
 
 
 @attrs.define(slots=False, eq=False)
@@ -56,7 +63,7 @@ class VersionNotFoundError(RegistryError, LookupError):
         known = ", ".join(self.known) or "none"
         return (
             f"Version {self.version!r} of {self.name!r} {what}. "
-            f"Deployed versions: {known}."
+            f"Deployed versions: {known}. {_remedy(self.known)}"
         )
 
 
