@@ -3,13 +3,14 @@
 import json
 import os
 import platform
+from pathlib import Path
 
 import attrs
 import psutil
 
-# Start times are read in ticks of a hundredth of a second; a pid that was
-# reused within one tick of its first owner's start is not a case that exists.
-_START_TOLERANCE_S = 0.02
+_PROC = Path("/proc")
+# Fields of /proc/PID/stat, counted from the one behind the program's name.
+_STATE, _START_TICKS = 0, 19
 
 
 @attrs.frozen
@@ -20,18 +21,18 @@ class Owner:
     Attributes:
         host: Name of the host that it runs on.
         pid: Its process id there.
-        started_at: When it started, in seconds since the epoch.
+        born: When it started, in a form that no later process shares.
     """
 
     host: str
     pid: int
-    started_at: float
+    born: str
 
     @classmethod
     def current(cls) -> "Owner":
         """Return this process."""
         pid = os.getpid()
-        return cls(platform.node(), pid, psutil.Process(pid).create_time())
+        return cls(platform.node(), pid, _born(pid) or "")
 
     @classmethod
     def from_json(cls, text: str) -> "Owner":
@@ -44,18 +45,46 @@ class Owner:
 
     def is_alive(self) -> bool:
         """
-        Return whether this very process still runs.
+        Return whether this very process still runs; a zombie does not.
 
         A process on another host cannot be looked at and counts as alive.
         """
-        if self.host != platform.node():
-            return True
-        try:
-            process = psutil.Process(self.pid)
-            is_same = abs(process.create_time() - self.started_at) < _START_TOLERANCE_S
-            return is_same and process.status() != psutil.STATUS_ZOMBIE
-        except psutil.NoSuchProcess:
-            return False
+        return self.host != platform.node() or _born(self.pid) == self.born
 
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host}"
+
+
+def _born(pid: int) -> str | None:
+    """
+    Return what tells a running process from others with its pid; None if none.
+
+    Linux counts a start in ticks since the boot. Seconds since the epoch, as
+    psutil gives them, shift by one whenever the clock is corrected, and a
+    living process would be taken for another.
+    """
+    if (_PROC / "self" / "stat").exists():
+        return _born_on_linux(pid)
+    try:
+        process = psutil.Process(pid)
+        is_zombie = process.status() == psutil.STATUS_ZOMBIE
+        return None if is_zombie else str(process.create_time())
+    except psutil.NoSuchProcess:
+        return None
+
+
+def _born_on_linux(pid: int) -> str | None:
+    try:
+        stat = (_PROC / str(pid) / "stat").read_text("utf-8", "replace")
+    except OSError:
+        return None
+    # The program's name is in brackets and may itself hold any of them.
+    fields = stat.rpartition(")")[2].split()
+    if fields[_STATE] in "ZX":
+        return None
+    try:
+        boot = (_PROC / "sys/kernel/random/boot_id").read_text("ascii").strip()
+    except OSError:
+        # Some sandboxes hide it; then a reboot can only be told by the ticks.
+        boot = ""
+    return f"{boot}/{fields[_START_TICKS]}"
