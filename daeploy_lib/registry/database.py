@@ -10,7 +10,7 @@ deletion of the journal and the sync of its directory.
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from daeploy_lib.errors import StateError
@@ -86,8 +86,8 @@ class Database:
     """
 
     def __init__(self, directory: Path) -> None:
-        self.path = directory / DATABASE
-        self._commits = directory / COMMITS
+        self.path = directory.absolute() / DATABASE
+        self._commits = self.path.with_name(COMMITS)
         self._checked: tuple[int, int] | None = None
 
     def prepare(self) -> bool:
@@ -110,7 +110,9 @@ class Database:
             try:
                 is_new = self._make_schema(connection)
                 if is_new:
-                    self.path.chmod(0o600)
+                    # Somebody else's empty file does as well.
+                    with suppress(OSError):
+                        self.path.chmod(0o600)
             finally:
                 connection.close()
         self._checked = self._identity()
@@ -171,7 +173,7 @@ class Database:
             application = connection.execute("PRAGMA application_id").fetchone()[0]
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             tables = connection.execute("SELECT count(*) FROM sqlite_master")
-            is_new = bool(tables.fetchone()[0] == 0 and version == 0)
+            is_new = not (application or version or tables.fetchone()[0])
             if is_new:
                 for statement in _SCHEMA.split(";\n"):
                     connection.execute(statement)
@@ -233,15 +235,24 @@ class Database:
         try:
             yield
         except sqlite3.OperationalError as error:
-            raise StateError(
-                str(self.path),
-                f"The registry cannot be used: {error}. Check that the file and "
-                f"its directory can be written and that the disk has room.",
-            ) from error
+            raise self._unusable(error) from error
         except sqlite3.IntegrityError:
             raise
         except sqlite3.DatabaseError as error:
             raise self._damaged(str(error)) from error
+
+    def _unusable(self, error: sqlite3.OperationalError) -> StateError:
+        if is_locked(error):
+            what = (
+                f"Another process has held the registry for {_BUSY_TIMEOUT_S:.0f} s; "
+                f"nothing was changed. End that process if it hangs, then try again."
+            )
+        else:
+            what = (
+                f"The registry cannot be used: {error}. Check that the file and "
+                f"its directory can be written and that the disk has room."
+            )
+        return StateError(str(self.path), what)
 
     def _damaged(self, what: str) -> StateError:
         return StateError(
@@ -249,3 +260,10 @@ class Database:
             f"The registry is damaged ({what}); it was left as it is. Move the file "
             f"away: everything that runs is then adopted again from its labels.",
         )
+
+
+def is_locked(error: sqlite3.OperationalError) -> bool:
+    """Return whether only another process's transaction is in the way."""
+    # The low byte is the primary code; Python's own errors carry none.
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    return bool(code & 0xFF == sqlite3.SQLITE_BUSY)

@@ -9,7 +9,8 @@ taking a lock for each request. Two ``stat`` calls tell it:
   must be read before the next request is routed;
 - inode and time of the database, for a writer that was killed between its
   commit and its byte, and for a file that was deleted and made again. If
-  those differ, there may be something to read.
+  those differ, there may be something to read. A file's time moves in ticks,
+  so it says nothing before its tick is over.
 
 While a writer holds SQLite's exclusive lock nothing can be read. For the second
 kind of change the old snapshot is then still the right one; for the first, the
@@ -25,6 +26,7 @@ Source:
 import json
 import os
 import sqlite3
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -32,6 +34,7 @@ from types import MappingProxyType
 import attrs
 
 from daeploy_lib.domain.route import Route
+from daeploy_lib.registry.database import is_locked
 from daeploy_lib.registry.inflight import InFlight
 from daeploy_lib.registry.state import COMMITS, DATABASE
 
@@ -41,6 +44,10 @@ FROM versions AS v LEFT JOIN mains AS m USING (project, name, version)
 WHERE v.project = ? AND v.state = 'deployed'
 ORDER BY v.name, v.place
 """
+# The kernel's clock for files moves every 10 ms at most (HZ=100), and lags as
+# much behind the other; nanoseconds.
+_TICK_NS = 20_000_000
+_UNSETTLED = (0, 0, 0)
 _IS_KNOWN = "SELECT EXISTS (SELECT 1 FROM adoptions WHERE project = ?)"
 
 
@@ -65,13 +72,15 @@ class RegistryReader:
     """
 
     def __init__(self, state: Path, project: str) -> None:
-        self._path = state / DATABASE
-        self._commits_name = os.fspath(state / COMMITS)
+        self._path = state.absolute() / DATABASE
+        self._commits_name = os.fspath(self._path.with_name(COMMITS))
         self._database_name = os.fspath(self._path)
         self._project = project
         self._seen: _Marks | None = None
         self._connection: sqlite3.Connection | None = None
         self._inode: tuple[int, int] | None = None
+        self._pid = 0
+        self._rows: list[tuple[str, str, str, bool]] = []
         self._in_flight = InFlight(state)
         self.last: Mapping[str, Route] = MappingProxyType({})
 
@@ -83,9 +92,14 @@ class RegistryReader:
         moment: wait a millisecond and ask again. A registry that has vanished
         or cannot be read leaves the last routes in force.
         """
+        # Path.stat costs twice as much.
         try:
             acknowledged = os.stat(self._commits_name).st_size  # noqa: PTH116
-            found = os.stat(self._database_name)  # noqa: PTH116 - Path costs twice
+        except OSError:
+            # Deleted, or the disk was too full for it: the time must do.
+            acknowledged = -1
+        try:
+            found = os.stat(self._database_name)  # noqa: PTH116
         except OSError:
             return self.last
         database = (found.st_dev, found.st_ino, found.st_mtime_ns)
@@ -101,15 +115,17 @@ class RegistryReader:
     def _notice(self, marks: _Marks) -> Mapping[str, Route] | None:
         try:
             self._load(marks)
-        except sqlite3.OperationalError:
+        except sqlite3.OperationalError as error:
             self._disconnect()
             seen = self._seen
             is_due = seen is None or seen.acknowledged != marks.acknowledged
-            return None if is_due else self.last
-        except (sqlite3.DatabaseError, ValueError):
+            # What is not a lock may last: traffic goes on meanwhile.
+            return None if is_due and is_locked(error) else self.last
+        except (sqlite3.DatabaseError, LookupError, TypeError, ValueError):
             # Damaged: the Deployer reports it, traffic goes on.
             self._disconnect()
-        self._seen = marks
+        is_settled = abs(time.time_ns() - marks.database[2]) > _TICK_NS
+        self._seen = marks if is_settled else _Marks(marks.acknowledged, _UNSETTLED)
         return self.last
 
     def _load(self, marks: _Marks) -> None:
@@ -121,12 +137,16 @@ class RegistryReader:
             # that run have been adopted; they are served meanwhile.
             if is_known:
                 rows = connection.execute(_ROUTES, (self._project,)).fetchall()
-                self.last = MappingProxyType(_routes(rows))
+                if rows != self._rows:
+                    self.last = MappingProxyType(_routes(rows))
+                    self._rows = rows
         finally:
-            connection.execute("COMMIT")
+            connection.rollback()
 
     def _connected(self, marks: _Marks) -> sqlite3.Connection:
-        if self._connection is None or self._inode != marks.database[:2]:
+        # SQLite's connections must not be carried across a fork.
+        key = (marks.database[:2], os.getpid())
+        if self._connection is None or (self._inode, self._pid) != key:
             self._disconnect()
             self._connection = sqlite3.connect(
                 # Not mode=ro: after a crash in a commit, the first who opens
@@ -138,7 +158,7 @@ class RegistryReader:
                 check_same_thread=False,
             )
             self._connection.execute("PRAGMA query_only = ON")
-            self._inode = marks.database[:2]
+            self._inode, self._pid = key
         return self._connection
 
     def _disconnect(self) -> None:
