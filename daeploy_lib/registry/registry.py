@@ -250,12 +250,18 @@ class Registry:
             )
             if not fresh.rowcount:
                 return
-            for version in found:
-                insert_adopted(connection, self._project, version)
-                take_segments(connection, self._project, version.name, version.version)
-            for version in found:
-                if version.is_main:
-                    self._point(connection, Change(version.name, version.version))
+            known = {
+                (record.name, record.version)
+                for record in select_versions(connection, self._project)
+            }
+            for lost in found:
+                if (lost.name, lost.version) not in known:
+                    insert_adopted(connection, self._project, lost)
+                    take_segments(connection, self._project, lost.name, lost.version)
+            for lost in found:
+                has_main = main_of(connection, self._project, lost.name) is not None
+                if lost.is_main and not has_main:
+                    self._point(connection, Change(lost.name, lost.version))
 
     # ----------------------------------------------------------- assigning
 
@@ -332,12 +338,14 @@ class Registry:
     def forget(self, name: str, version: str) -> None:
         """Delete a retired version and its routes; unknown is no error."""
         with self._database.writing() as connection:
-            connection.execute(
+            found = connection.execute(
                 "DELETE FROM versions WHERE project = ? AND name = ?"
                 " AND version = ? AND state = ?",
                 (self._project, name, version, State.leaving),
             )
-            free_segments(connection, self._project, name, version)
+            # Of two kills at once the slower one may find it deployed again.
+            if found.rowcount:
+                free_segments(connection, self._project, name, version)
 
     def _point(self, connection: sqlite3.Connection, change: Change) -> None:
         point_main(connection, self._project, change, self._clock())
