@@ -1,12 +1,18 @@
 """Which versions exist, and what each does right now."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from daeploy_lib.domain.service import Service, Status
-from daeploy_lib.errors import ServiceNotFoundError, VersionNotFoundError
+from daeploy_lib.errors import (
+    DeployError,
+    ServiceNotFoundError,
+    VersionNotFoundError,
+)
 from daeploy_lib.lifecycle.project import Project
 from daeploy_lib.registry.records import State, VersionRecord
 from daeploy_lib.runtimes.base import Instance
+from daeploy_lib.runtimes.uptime import matches_uptime
 
 
 def list_services(
@@ -40,16 +46,13 @@ def service_of(
 ) -> Service:
     """Return a version as the user sees it; without an instance it is missing."""
     deployed = record.deployed
-    started_at = deployed.started_at
-    if instance is not None and instance.started_at is not None:
-        started_at = instance.started_at
     return Service(
         project=project.name,
         name=record.name,
         version=record.version,
         is_main=record.is_main,
         status=_status(record, instance),
-        started_at=started_at,
+        started_at=_started_at(project, record, instance),
         created_at=record.created_at,
         port=deployed.port,
         endpoints=deployed.endpoints,
@@ -64,6 +67,28 @@ def _status(record: VersionRecord, instance: Instance | None) -> Status:
     if instance is None:
         return Status.missing
     return instance.status
+
+
+def _started_at(
+    project: Project, record: VersionRecord, instance: Instance | None
+) -> datetime | None:
+    """
+    Return when it last started, asking for a single instance only if it must.
+
+    The listing has no such time, and the recorded one is wrong after a restart.
+    """
+    recorded = record.deployed.started_at
+    if instance is None or instance.status is not Status.running:
+        return recorded
+    if instance.started_at is not None:
+        return instance.started_at
+    if matches_uptime(instance.uptime, recorded, datetime.now(UTC)):
+        return recorded
+    try:
+        found = project.runtime.inspect(instance.id)
+    except DeployError:
+        return recorded
+    return recorded if found is None else found.started_at
 
 
 def find_record(project: Project, name: str, version: str | None) -> VersionRecord:
