@@ -11,7 +11,7 @@ import attrs
 from daeploy_lib.domain.names import check_name, check_version
 
 _UNITS = {"": 1, "b": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
-_MEMORY = re.compile(r"(\d{1,18})([bkmg]?)b?", re.ASCII | re.IGNORECASE)
+_MEMORY = re.compile(r"(\d{1,19})([bkmg]?)b?", re.ASCII | re.IGNORECASE)
 _ENVIRONMENT_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*", re.ASCII)
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(?::[A-Za-z0-9_][A-Za-z0-9_.-]*)?")
 _CAPABILITY = re.compile(r"[A-Z][A-Z0-9_]*")
