@@ -1,0 +1,152 @@
+"""Everything that is run on this project; ``nox`` alone: lint, types, tests."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import nox
+
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+VERSIONS = nox.project.python_versions(PYPROJECT)
+ROOT = Path(__file__).parent
+# The harness is no part of the package: it is found here, and the checkout is not.
+HARNESS = {"PYTHONPATH": str(ROOT / "tests"), "PYTHONSAFEPATH": "1"}
+ENGINE = ["python", "-m", "container_engine"]
+
+nox.needs_version = ">=2024.10.9"
+nox.options.sessions = ["lint", "types", "tests"]
+nox.options.reuse_venv = "yes"
+# On CI nox takes a missing interpreter for an error; see tests() for who must run.
+nox.options.error_on_missing_interpreters = False
+
+
+def installed() -> list[str]:
+    """Return the versions of VERSIONS on this machine, pyenv's brought into PATH."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    found = []
+    for version in VERSIONS:
+        folders = [
+            path.parent for path in pyenv.glob(f"versions/{version}.*/bin/python")
+        ]
+        for folder in [None, *sorted(folders, key=len_and_name)]:
+            path = f"{folder or ''}:{os.environ['PATH']}".removeprefix(":")
+            if works(shutil.which(f"python{version}", path=path)):
+                os.environ["PATH"] = path
+                found.append(version)
+                break
+    return found
+
+
+def len_and_name(path: Path) -> tuple[int, str]:
+    """Order 3.12.9 before 3.12.10."""
+    return len(path.parent.name), path.parent.name
+
+
+def works(python: str | None) -> bool:
+    """Tell an interpreter from pyenv's placeholder for one that is switched off."""
+    if python is None:
+        return False
+    probe = subprocess.run([python, "-c", ""], check=False, capture_output=True)
+    return probe.returncode == 0
+
+
+INSTALLED = installed()
+
+
+def groups(*names: str) -> tuple[str, ...]:
+    """Return the requirements of dependency groups; pip before 25.1 knows none."""
+    return nox.project.dependency_groups(PYPROJECT, *names)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style, format, and imports that only point down."""
+    session.install(*groups("lint"))
+    session.run("ruff", "check", *session.posargs)
+    session.run("ruff", "format", "--check")
+    session.run("lint-imports")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Strict types, of the tests as well."""
+    session.install("-e", ".", *groups("types", "tests"), "nox")
+    sources = ["daeploy_lib", "tests", "noxfile.py", "dev.py"]
+    session.run("mypy", *(session.posargs or sources))
+
+
+@nox.session(python=VERSIONS)
+def tests(session: nox.Session) -> None:
+    """
+    The tests, against the built wheel.
+
+    Without arguments the docker tests run on one interpreter only: the engine is
+    the same whatever the Python. Coverage counts there, where everything runs.
+    """
+    session.install(".", *groups("tests"))
+    env = {"PYTHONSAFEPATH": "1"}
+    check_wheel(session, env)
+    is_first = session.python == INSTALLED[0]
+    if session.posargs:
+        session.run("pytest", *session.posargs, env=env)
+    elif not is_first:
+        session.run("pytest", "-m", "not docker", env=env)
+    else:
+        env["COVERAGE_FILE"] = str(Path(session.create_tmp(), "coverage"))
+        env["COVERAGE_PROCESS_START"] = str(ROOT / "pyproject.toml")
+        session.run("coverage", "erase", env=env)
+        session.run("coverage", "run", "-m", "pytest", env=env)
+        session.run("coverage", "combine", "-q", env=env)
+        session.run("coverage", "report", env=env)
+
+
+def check_wheel(session: nox.Session, env: dict[str, str]) -> None:
+    """Make sure that the tests will import the wheel and not the checkout."""
+    found = session.run(
+        *("python", "-c", "import daeploy_lib; print(daeploy_lib.__file__)"),
+        env=env,
+        silent=True,
+    )
+    if "site-packages" not in str(found):
+        session.error(f"the tests would import {found}")
+
+
+@nox.session
+def quickstart(session: nox.Session) -> None:
+    """The README's session with a real engine and a real server."""
+    session.install(".", *groups("examples"))
+    script = "examples/quickstart.py"
+    session.run(*ENGINE, "python", script, *session.posargs, env=HARNESS)
+
+
+@nox.session
+def digits(session: nox.Session) -> None:
+    """Two digit classifiers, and how often they agree."""
+    session.install(".", *groups("examples"))
+    script = "examples/digits/run.py"
+    session.run(*ENGINE, "python", script, *session.posargs, env=HARNESS)
+
+
+@nox.session
+def podman(session: nox.Session) -> None:
+    """The tests of the runtime's contract, against Podman; see docs/podman.md."""
+    session.install(".", *groups("tests"))
+    chosen = session.posargs or ["tests/contracts"]
+    pytest = ["python", "-m", "pytest", "-m", "docker", *chosen]
+    session.run(*ENGINE, "--podman", *pytest, env=HARNESS)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Ratios against doing the same by hand; prints medians, fails on nothing."""
+    session.install(".", *groups("bench"))
+    # The folder bench is imported from the checkout, the package from the wheel.
+    env = {**HARNESS, "PYTHONPATH": f"{ROOT / 'tests'}"}
+    session.run(*ENGINE, "python", "bench", *session.posargs, env=env)
+
+
+if not INSTALLED:
+    wanted = ", ".join(VERSIONS)
+    message = f"None of the Python versions {wanted} is installed; install one of them"
+    raise RuntimeError(message)
