@@ -94,10 +94,7 @@ class MirrorPolicy:
         return math.floor((count + 1) * rate) > math.floor(count * rate)
 
 
-def _positive(
-    instance: object, field: "attrs.Attribute[object]", value: object
-) -> None:
-    del instance
+def _positive(_: object, field: "attrs.Attribute[Any]", value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{field.name} must be a number, not {value!r}.")
     if not 0 < value < math.inf:

@@ -1,0 +1,249 @@
+"""
+Main's call: its answer waits in a bounded buffer for the client to take it.
+
+When the buffer is full the version is not read from any more, so that a client
+that reads slowly slows the version down and not the memory.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from daeploy_lib.router.failure import Failure
+from daeploy_lib.router.framing import Header
+from daeploy_lib.router.outcome import Observation
+from daeploy_lib.router.routing import Target
+from daeploy_lib.router.upstream import Call
+
+if TYPE_CHECKING:
+    from daeploy_lib.router.loops import LoopState
+
+# Bytes of an answer that may wait for the client: one read of asyncio's.
+_BUFFER = 256 * 1024
+
+# RFC 9110, section 9.2.2. A request with a body is never sent twice.
+_IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"})
+
+_FIRST_ERROR_STATUS = 400
+
+
+class MainCall(Call):
+    """
+    The request to main.
+
+    Args:
+        state: What belongs to the loop.
+        target: Main.
+        method: Of the request.
+        head: Request line and headers.
+        has_body: Whether a body follows.
+        changed: Called whenever there is something new to look at.
+        opened: Called when the head is on its way.
+        roomy: Called when main takes more of the body.
+    """
+
+    __slots__ = (
+        "_began_at",
+        "_buffer",
+        "_buffered",
+        "_changed",
+        "_has_body",
+        "_is_retry",
+        "_opened",
+        "_roomy",
+        "_state",
+        "_target",
+        "_unsent",
+        "_was_reused",
+        "body_bytes",
+        "failure",
+        "headers",
+        "is_complete",
+        "status",
+    )
+
+    def __init__(
+        self,
+        state: "LoopState",
+        target: Target,
+        method: bytes,
+        head: bytes,
+        *,
+        has_body: bool,
+        changed: Callable[[], None],
+        opened: Callable[[], None],
+        roomy: Callable[[], None],
+    ) -> None:
+        super().__init__(state.pool(target), method, head)
+        self._state = state
+        self._target = target
+        self._has_body = has_body
+        self._changed = changed
+        self._opened = opened
+        self._roomy = roomy
+        self._began_at = state.loop.time()
+        self._was_reused = False
+        self._is_retry = False
+        self._buffer: list[bytes] = []
+        self._buffered = 0
+        self._unsent = 0
+        self.status = 0
+        self.headers: Sequence[Header] = ()
+        self.body_bytes = 0
+        self.is_complete = False
+        self.failure: Failure | None = None
+
+    # The exchange's side
+
+    def send(self, content: bytes) -> None:
+        """Take framed bytes of the body."""
+        if self.connection is not None:
+            self.connection.write(content)
+            self._state.idle.start(self, self._idle)
+
+    def finish(self) -> None:
+        """Note that the request is complete; now main has to answer."""
+        self.is_sent = True
+        if not self.status and self.connection is not None:
+            self._state.idle.stop(self)
+            self._state.first_byte.start(self, self._answers_late)
+
+    @property
+    def takes_more(self) -> bool:
+        """
+        Whether more of the body may be sent now.
+
+        Not while an answer may be waiting unread: writing to a connection that
+        main has closed would lose it (RFC 9112, section 9.5).
+        """
+        connection = self.connection
+        return (
+            connection is not None
+            and not connection.is_paused
+            and (bool(self.status) or not connection.has_input())
+        )
+
+    @property
+    def wants_no_more(self) -> bool:
+        """Whether main has answered without wanting the rest of the body."""
+        return self.status >= _FIRST_ERROR_STATUS
+
+    def take(self) -> bytes:
+        """Return the body bytes that have come, and make room for more."""
+        if not self._buffer:
+            return b""
+        content = self._buffer[0] if len(self._buffer) == 1 else b"".join(self._buffer)
+        self._buffer.clear()
+        if self._buffered > _BUFFER and self.connection is not None:
+            self.connection.resume_reading()
+            self._state.idle.start(self, self._idle)
+        self._buffered = 0
+        return content
+
+    def observation(self) -> Observation:
+        """Return what has been observed."""
+        elapsed = self._state.loop.time() - self._began_at
+        return Observation(
+            self._target.version,
+            self.status,
+            self.body_bytes,
+            elapsed,
+            self.is_complete,
+        )
+
+    def abort(self) -> None:
+        """End the call on the wire."""
+        self._stop_clocks()
+        super().abort()
+
+    # The connection's side
+
+    def opened(self) -> None:
+        """Let the time run until the answer begins."""
+        connection = self.connection
+        self._was_reused = connection is not None and connection.is_reused
+        if self.is_sent:
+            self._state.first_byte.start(self, self._answers_late)
+        else:
+            self._state.idle.start(self, self._idle)
+        self._opened()
+
+    def has_room(self) -> None:
+        """Ask for more of the body."""
+        self._roomy()
+
+    def answer_began(self, status: int, headers: Sequence[Header]) -> None:
+        """Note the head."""
+        self._state.first_byte.stop(self)
+        self._state.idle.start(self, self._idle)
+        self.status = status
+        self.headers = headers
+        self._changed()
+
+    def answer_went_on(self, body: bytes) -> None:
+        """Keep the bytes until the client takes them."""
+        self._buffer.append(body)
+        self._buffered += len(body)
+        self.body_bytes += len(body)
+        if self._buffered > _BUFFER and self.connection is not None:
+            # It is the client's turn: main is not late meanwhile.
+            self.connection.pause_reading()
+            self._state.idle.stop(self)
+        else:
+            self._state.idle.start(self, self._idle)
+        self._changed()
+
+    def answer_ended(self) -> None:
+        """Note the end."""
+        super().answer_ended()
+        self._stop_clocks()
+        self.is_complete = True
+        self._changed()
+
+    def failed(self, failure: Failure) -> None:
+        """Note the failure, or try once more where that does no harm."""
+        super().failed(failure)
+        self._stop_clocks()
+        if self._may_retry(failure):
+            self._is_retry = True
+            self.start(afresh=True)
+            return
+        self.failure = failure
+        self._changed()
+
+    # Clocks
+
+    def _may_retry(self, failure: Failure) -> bool:
+        """
+        Return whether the request may be sent a second time.
+
+        A version may close an idle connection just as it is used again. Then,
+        before any byte of an answer, and only if repeating changes nothing.
+        """
+        return (
+            failure is Failure.closed
+            and self._was_reused
+            and not self._is_retry
+            and not self._has_body
+            and self.method in _IDEMPOTENT
+            and not self.is_aborted
+        )
+
+    def _stop_clocks(self) -> None:
+        self._state.first_byte.stop(self)
+        self._state.idle.stop(self)
+
+    def _answers_late(self) -> None:
+        self.abort()
+        self.failed(Failure.first_byte_timeout)
+
+    def _idle(self) -> None:
+        connection = self.connection
+        if connection is not None and not self.is_sent and not self.status:
+            if not connection.is_paused:
+                return  # it is the client that keeps us waiting
+            if connection.unsent != self._unsent:
+                self._unsent = connection.unsent
+                self._state.idle.start(self, self._idle)
+                return  # it takes a large chunk, slowly
+        self.abort()
+        self.failed(Failure.idle_timeout)

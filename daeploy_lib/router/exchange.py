@@ -1,0 +1,301 @@
+"""
+One request's life, from the scope to main's last byte.
+
+Three things go on at once: the client's body flows in by callbacks, copies go
+their own ways in callbacks, and this coroutine relays main's answer. It ends
+with that answer; copies may go on without it.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from daeploy_lib.router.answer import MainCall
+from daeploy_lib.router.failure import AnswerBrokenError, refusal_for
+from daeploy_lib.router.headers import for_client
+from daeploy_lib.router.inbound import Event, Inbound, Receive
+from daeploy_lib.router.loops import LoopState
+from daeploy_lib.router.outcome import Outcome
+from daeploy_lib.router.plan import Plan, Settings
+from daeploy_lib.router.refusal import Refusal
+from daeploy_lib.router.routing import RouteSource
+from daeploy_lib.router.shadows import Copy
+from daeploy_lib.router.tee import BodyMismatchError, Tee
+
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+_log = logging.getLogger(__name__)
+
+# A turn or two of the loop, in which it reads what main has sent meanwhile.
+_LOOK_AGAIN_SECONDS = 0.001
+
+
+class ClientGoneError(Exception):
+    """The client has left; nobody is there to be told."""
+
+
+class Exchange:
+    """
+    One request, its answer and its copies.
+
+    Args:
+        plan: What was decided.
+        state: What belongs to the loop.
+        settings: Of the router.
+        source: Told when the requests to shadows end.
+        slots: Of the shadows in the source, in their order.
+        receive: The server's.
+        send: The server's.
+        first: An event that has been received already.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        state: LoopState,
+        settings: Settings,
+        *,
+        source: RouteSource,
+        slots: list[object],
+        receive: Receive,
+        send: Send,
+        first: Event | None = None,
+    ) -> None:
+        self._plan = plan
+        self._state = state
+        self._settings = settings
+        self._source = source
+        self._slots = slots
+        self._send = send
+        self._inbound = Inbound(receive, self._on_event, first)
+        framing = plan.framing
+        self._tee = Tee(framing.length, is_chunked=framing.is_chunked)
+        self._copies: list[Copy] = []
+        self._has_copied = False
+        self._waiter: asyncio.Future[None] | None = None
+        self._ended: Exception | None = None
+        self._has_started = False
+        self._has_seen_last = False
+        self._main = MainCall(
+            state,
+            plan.main,
+            plan.method,
+            plan.main_head(),
+            has_body=framing.has_body,
+            changed=self._wake,
+            opened=self._opened,
+            roomy=self._pull_body,
+        )
+
+    async def run(self) -> None:
+        """
+        Relay main's answer.
+
+        Raises:
+            Refusal: If the client shall get an answer of the router's own.
+            AnswerBrokenError: If main's answer broke off after it had begun.
+            ClientGoneError: If the client has left.
+        """
+        self._state.began(self)
+        outcome = Outcome.main_failed
+        try:
+            self._main.is_sent = self._tee.is_complete
+            self._main.start()
+            if self._tee.is_complete:
+                self._state.watch.start(self, self._inbound.pull)
+            await self._relay_head()
+            await self._relay_body()
+        except (ClientGoneError, asyncio.CancelledError):
+            outcome = Outcome.client_gone
+            raise
+        finally:
+            self._close(outcome)
+
+    def give_up(self) -> None:
+        """End at once, because the router is closing."""
+        self._end(Refusal(503, "The router is closing."))
+
+    # The answer
+
+    async def _relay_head(self) -> None:
+        main = self._main
+        while not main.status:
+            self._raise_if_ended()
+            if main.failure is not None:
+                target = self._plan.main
+                raise refusal_for(main.failure, target.name, target.version)
+            await self._change()
+        self._has_started = True
+        headers = for_client(main.headers, status=main.status)
+        await self._tell(
+            {"type": "http.response.start", "status": main.status, "headers": headers}
+        )
+
+    async def _relay_body(self) -> None:
+        main = self._main
+        is_last = False
+        while not is_last:
+            is_last = main.is_complete
+            if not is_last:
+                self._raise_if_ended()
+            body = main.take()
+            if body or is_last:
+                await self._tell(
+                    {
+                        "type": "http.response.body",
+                        "body": body,
+                        "more_body": not is_last,
+                    }
+                )
+                for copy in self._copies:
+                    copy.main_went_on(main.body_bytes)
+            elif main.failure is not None:
+                target = self._plan.main
+                raise AnswerBrokenError(
+                    f"version {target.version!r} of {target.name!r}: {main.failure}"
+                )
+            else:
+                await self._change()
+
+    async def _tell(self, event: MutableMapping[str, Any]) -> None:
+        try:
+            await self._send(event)
+        except OSError as error:
+            # ASGI 2.4: how a server says that the client has left.
+            raise ClientGoneError from error
+
+    async def _change(self) -> None:
+        self._waiter = self._state.loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def _wake(self) -> None:
+        if self._main.wants_no_more and not self._tee.is_complete:
+            self._stop_body()
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _end(self, reason: Exception) -> None:
+        if self._ended is None:
+            self._ended = reason
+        self._wake()
+
+    def _raise_if_ended(self) -> None:
+        if self._ended is None:
+            return
+        if self._has_started and isinstance(self._ended, Refusal):
+            raise AnswerBrokenError(self._ended.detail)
+        raise self._ended
+
+    # The request
+
+    def _opened(self) -> None:
+        """Main is reached: send the copies, then read the body."""
+        if not self._has_copied:
+            self._has_copied = True
+            self._start_copies()
+        if not self._tee.is_complete:
+            self._pull_body()
+
+    def _start_copies(self) -> None:
+        targets = []
+        for target, slot in zip(self._plan.shadows, self._slots, strict=True):
+            tally = self._settings.tally.version(target.name, target.version)
+            if tally.in_flight >= self._settings.limits.max_in_flight:
+                tally.count(Outcome.dropped_in_flight)
+                self._source.leave(slot)
+            else:
+                targets.append((target, slot))
+        self._slots = []
+        if not targets:
+            return
+        heads = self._plan.copy_heads(target for target, _ in targets)
+        for (target, slot), head in zip(targets, heads, strict=True):
+            copy = Copy(
+                self._state,
+                target,
+                self._plan.method,
+                head,
+                source=self._source,
+                slot=slot,
+                tally=self._settings.tally,
+                limits=self._settings.limits,
+                judge=self._settings.judge,
+            )
+            self._copies.append(copy)
+            copy.begin()
+            if self._tee.is_complete:
+                copy.finish()
+
+    def _pull_body(self) -> None:
+        """Ask the client for more as soon as main takes more."""
+        main = self._main
+        if self._tee.is_complete or main.wants_no_more or main.connection is None:
+            return
+        if main.takes_more:
+            self._state.idle.start(self, self._client_is_idle)
+            self._inbound.pull()
+        elif not main.connection.is_paused:
+            self._state.loop.call_later(_LOOK_AGAIN_SECONDS, self._pull_body)
+
+    def _stop_body(self) -> None:
+        self._state.idle.stop(self)
+        self._inbound.stop()
+
+    def _on_event(self, event: Event) -> None:
+        if event["type"] != "http.request":
+            self._end(ClientGoneError())
+            return
+        is_last = not event.get("more_body", False)
+        if not (self._tee.is_complete or self._main.wants_no_more):
+            self._take(event.get("body", b""), is_last=is_last)
+        elif not self._has_seen_last:
+            # Nothing more is wanted, but the disconnect comes after the body.
+            self._inbound.pull()
+        self._has_seen_last = is_last
+
+    def _take(self, body: bytes, *, is_last: bool) -> None:
+        self._state.idle.stop(self)
+        try:
+            self._tee.feed(body, is_last=is_last, readers=(self._main, *self._copies))
+        except BodyMismatchError:
+            self._end(Refusal(400, "The body does not have its length.", is_final=True))
+            self._main.abort()
+            return
+        if self._tee.is_complete:
+            self._state.watch.start(self, self._inbound.pull)
+        else:
+            self._pull_body()
+
+    def _client_is_idle(self) -> None:
+        self._end(Refusal(408, "The body did not come in time.", is_final=True))
+
+    # The end
+
+    def _close(self, outcome: Outcome) -> None:
+        """Leave nothing behind but copies that finish on their own."""
+        main = self._main
+        if main.is_complete and outcome is not Outcome.client_gone:
+            observation = main.observation()
+            for copy in self._copies:
+                copy.main_ended(observation)
+        else:
+            for copy in self._copies:
+                copy.main_failed(outcome)
+        self._spare(outcome)
+        main.abort()
+        self._inbound.stop()
+        self._state.idle.stop(self)
+        self._state.watch.stop(self)
+        self._state.ended(self)
+
+    def _spare(self, outcome: Outcome) -> None:
+        """Account for the shadows that no copy was begun for."""
+        for target, slot in zip(self._plan.shadows, self._slots, strict=False):
+            self._source.leave(slot)
+            tally = self._settings.tally.version(target.name, target.version)
+            tally.count(outcome)
+        self._slots = []

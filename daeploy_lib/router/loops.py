@@ -1,0 +1,125 @@
+"""
+What belongs to one event loop: connections, deadlines, exchanges under way.
+
+A router outlives loops: tests and notebooks run one after another. Nothing of
+one loop may be touched from the next, so each gets its own, and takes it along
+when it ends.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
+from typing import TYPE_CHECKING
+
+from daeploy_lib.router.deadlines import DeadlineQueue
+from daeploy_lib.router.policy import Limits, Timeouts
+from daeploy_lib.router.pool import Pool
+from daeploy_lib.router.routing import Target
+
+if TYPE_CHECKING:
+    from daeploy_lib.router.exchange import Exchange
+    from daeploy_lib.router.shadows import Copy
+
+# Most answers are complete before it is worth asking whether the client is
+# still there; nobody gone is missed for a second.
+WATCH_AFTER_SECONDS = 0.1
+
+_POOLS_BEFORE_LOOKING = 64
+
+
+class LoopState:
+    """
+    One loop's share of a router.
+
+    Attributes:
+        first_byte, idle, shadow, watch: Queues of deadlines.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, limits: Limits, timeouts: Timeouts
+    ) -> None:
+        self.loop = loop
+        self._limits = limits
+        self._connect = DeadlineQueue(loop, timeouts.connect)
+        self.first_byte = DeadlineQueue(loop, timeouts.first_byte)
+        self.idle = DeadlineQueue(loop, timeouts.idle)
+        self.shadow = DeadlineQueue(loop, timeouts.shadow)
+        self.watch = DeadlineQueue(loop, WATCH_AFTER_SECONDS)
+        self._under_way: set[Exchange | Copy] = set()
+        self._quiet: asyncio.Event | None = None
+        self._pools: dict[tuple[str, str, object], Pool] = {}
+        self._guard = self._closed_with_loop()
+
+    def guard(self) -> None:
+        """
+        Have the connections closed when the loop is shut down in order.
+
+        ``asyncio.run`` closes the asynchronous generators that are still open
+        before it closes the loop; ours waits for just that.
+        """
+        with contextlib.suppress(StopIteration):  # it has reached its yield
+            self._guard.__anext__().send(None)
+
+    def pool(self, target: Target) -> Pool:
+        """Return the connections to one version."""
+        key = (target.name, target.version, target.endpoint)
+        pool = self._pools.get(key)
+        if pool is None:
+            if len(self._pools) >= _POOLS_BEFORE_LOOKING:
+                self._pools = {k: p for k, p in self._pools.items() if not p.is_empty}
+            pool = self._pools[key] = Pool(
+                target.endpoint,
+                self.loop,
+                self._connect,
+                self._limits.max_header_bytes,
+            )
+        return pool
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open."""
+        return sum(len(pool) for pool in self._pools.values())
+
+    def began(self, one: "Exchange | Copy") -> None:
+        """Note an exchange, or a copy, as under way; a copy may outlive it."""
+        self._under_way.add(one)
+
+    def ended(self, one: "Exchange | Copy") -> None:
+        """Note that it is over."""
+        self._under_way.discard(one)
+        if self._quiet is not None and not self._under_way:
+            self._quiet.set()
+
+    async def drain(self, seconds: float) -> None:
+        """Wait until nothing is under way, at most this long; then end the rest."""
+        if self._under_way:
+            self._quiet = asyncio.Event()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._quiet.wait(), seconds)
+        for one in tuple(self._under_way):
+            one.give_up()
+        # Exchanges that were told to end answer in the loop's next turn.
+        await asyncio.sleep(0)
+        self.close()
+        await self._guard.aclose()
+
+    def close(self) -> None:
+        """End every connection and timer."""
+        for pool in self._pools.values():
+            pool.close()
+        self._pools.clear()
+        for queue in (
+            self._connect,
+            self.first_byte,
+            self.idle,
+            self.shadow,
+            self.watch,
+        ):
+            queue.close()
+
+    async def _closed_with_loop(self) -> AsyncGenerator[None]:
+        try:
+            yield
+        finally:
+            self.close()
+            await asyncio.sleep(0)  # transports close in the loop's next turn

@@ -1,0 +1,158 @@
+"""What became of each copy: exactly one named outcome each, counted."""
+
+import enum
+from collections.abc import Callable, Mapping
+
+import attrs
+
+
+class Outcome(enum.StrEnum):
+    """
+    How one (request, shadow) pair ended.
+
+    Attributes:
+        match: Both answered, and the answers agree.
+        differ: Both answered, and the answers do not agree.
+        shadow_error: The shadow broke off or sent what is no HTTP answer.
+        timeout: The shadow was not done within its deadline.
+        refused: The shadow accepted no connection.
+        dropped_in_flight: Too many copies to this shadow were under way.
+        dropped_bytes: The shadow took an upload too slowly; its copy was aborted.
+        not_sampled: The policy's sample left the request out.
+        excluded: The policy, or the mark of a copy, keeps the request from it.
+        not_ready: The version was not ready.
+        main_failed: Main gave no complete answer, or did not want the whole
+            request; the copy was not sent or was aborted.
+        client_gone: The client left before the end; so did the copy.
+        incomparable: Both answered; whether they agree was not looked at.
+    """
+
+    match = "match"
+    differ = "differ"
+    shadow_error = "shadow_error"
+    timeout = "timeout"
+    refused = "refused"
+    dropped_in_flight = "dropped_in_flight"
+    dropped_bytes = "dropped_bytes"
+    not_sampled = "not_sampled"
+    excluded = "excluded"
+    not_ready = "not_ready"
+    main_failed = "main_failed"
+    client_gone = "client_gone"
+    incomparable = "incomparable"
+
+
+@attrs.frozen
+class Observation:
+    """
+    What one version answered in one exchange.
+
+    Attributes:
+        version: Which.
+        status: Of its answer.
+        body_bytes: Length of the body that was read.
+        elapsed_s: From the first byte sent to the end of the answer.
+        is_whole: Whether all of the answer was read.
+    """
+
+    version: str
+    status: int
+    body_bytes: int
+    elapsed_s: float
+    is_whole: bool = True
+
+
+Judge = Callable[[Observation, Observation], Outcome]
+"""Main's observation and a shadow's in, the outcome out."""
+
+
+def not_compared(main: Observation, shadow: Observation) -> Outcome:
+    """Judge nothing."""
+    del main, shadow
+    return Outcome.incomparable
+
+
+class VersionTally:
+    """
+    Counts of one version as a shadow.
+
+    Attributes:
+        requests: Requests of the service that this shadow could have got.
+        in_flight: Copies under way.
+    """
+
+    __slots__ = ("_outcomes", "in_flight", "requests")
+
+    def __init__(self) -> None:
+        self.requests = 0
+        self.in_flight = 0
+        self._outcomes: dict[Outcome, int] = dict.fromkeys(Outcome, 0)
+
+    def count(self, outcome: Outcome) -> None:
+        """Count how one pair ended."""
+        self._outcomes[outcome] += 1
+
+    @property
+    def outcomes(self) -> Mapping[str, int]:
+        """How often each outcome was seen; those never seen are left out."""
+        return {str(name): n for name, n in self._outcomes.items() if n}
+
+
+class Tally:
+    """
+    Counts of one router in this process.
+
+    Attributes:
+        held: Bytes that copies hold until their shadows take them.
+        in_flight: Exchanges under way.
+        relayed: Answers of main that reached the client whole.
+        broken: Answers of main that broke off after they had begun.
+        client_gone: Exchanges that the client left.
+    """
+
+    def __init__(self) -> None:
+        self.held = 0
+        self.in_flight = 0
+        self.relayed = 0
+        self.broken = 0
+        self.client_gone = 0
+        self._refused: dict[int, int] = {}
+        self._mirrored: dict[str, int] = {}
+        self._versions: dict[tuple[str, str], VersionTally] = {}
+
+    def refuse(self, status: int) -> None:
+        """Count an answer that the router gave by itself."""
+        self._refused[status] = self._refused.get(status, 0) + 1
+
+    def place_in_sample(self, name: str) -> int:
+        """Return how many requests of the service were considered before."""
+        place = self._mirrored.get(name, 0)
+        self._mirrored[name] = place + 1
+        return place
+
+    def version(self, name: str, version: str) -> VersionTally:
+        """Return the counts of one shadow."""
+        key = (name, version)
+        tally = self._versions.get(key)
+        if tally is None:
+            tally = self._versions[key] = VersionTally()
+        return tally
+
+    def as_mapping(self) -> Mapping[str, object]:
+        """Return everything as plain values."""
+        shadows: dict[str, dict[str, object]] = {}
+        for (name, version), tally in self._versions.items():
+            shadows.setdefault(name, {})[version] = {
+                "requests": tally.requests,
+                "in_flight": tally.in_flight,
+                "outcomes": tally.outcomes,
+            }
+        return {
+            "in_flight": self.in_flight,
+            "held_bytes": self.held,
+            "relayed": self.relayed,
+            "broken": self.broken,
+            "client_gone": self.client_gone,
+            "refused": dict(self._refused),
+            "shadows": shadows,
+        }

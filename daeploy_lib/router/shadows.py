@@ -1,0 +1,261 @@
+"""
+Copies: one request to one shadow, in callbacks alone.
+
+A copy never waits and nobody waits for it. It holds what its shadow has not
+taken yet, up to a bound; then it is aborted on the wire, never completed short.
+Its answer is read and thrown away, for the connection to be used again.
+"""
+
+import logging
+from collections import deque
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from daeploy_lib.router.failure import Failure
+from daeploy_lib.router.framing import Header
+from daeploy_lib.router.outcome import Judge, Observation, Outcome, Tally, VersionTally
+from daeploy_lib.router.policy import Limits
+from daeploy_lib.router.routing import RouteSource, Target
+from daeploy_lib.router.upstream import Call
+
+if TYPE_CHECKING:
+    from daeploy_lib.router.loops import LoopState
+
+_log = logging.getLogger(__name__)
+
+_OUTCOMES = {
+    Failure.refused: Outcome.refused,
+    Failure.connect_timeout: Outcome.timeout,
+    Failure.closed: Outcome.shadow_error,
+    Failure.garbage: Outcome.shadow_error,
+    Failure.truncated: Outcome.shadow_error,
+}
+
+
+class Copy(Call):
+    """
+    A request on its way to one shadow.
+
+    It settles once, with one outcome. If the shadow answers before main has
+    ended, it waits for main: only then is the outcome known.
+
+    Args:
+        state: What belongs to the loop.
+        target: The shadow.
+        method: Of the request.
+        head: Request line and headers, marked.
+        source: Told when this request to the version ends.
+        slot: Of that request in the source.
+        tally: Counts of the router.
+        limits: Bounds.
+        judge: Says whether the answers agree.
+    """
+
+    __slots__ = (
+        "_answer",
+        "_began_at",
+        "_body_bytes",
+        "_has_finished",
+        "_is_settled",
+        "_judge",
+        "_limits",
+        "_main",
+        "_main_bytes",
+        "_queue",
+        "_queued",
+        "_slot",
+        "_source",
+        "_state",
+        "_status",
+        "_tally",
+        "_target",
+        "_version_tally",
+    )
+
+    def __init__(
+        self,
+        state: "LoopState",
+        target: Target,
+        method: bytes,
+        head: bytes,
+        *,
+        source: RouteSource,
+        slot: object,
+        tally: Tally,
+        limits: Limits,
+        judge: Judge,
+    ) -> None:
+        super().__init__(state.pool(target), method, head)
+        self._state = state
+        self._target = target
+        self._source = source
+        self._slot = slot
+        self._tally = tally
+        self._version_tally: VersionTally = tally.version(target.name, target.version)
+        self._limits = limits
+        self._judge = judge
+        self._queue: deque[bytes] = deque()
+        self._queued = 0
+        self._has_finished = False
+        self._is_settled = False
+        self._status = 0
+        self._body_bytes = 0
+        self._began_at = 0.0
+        self._answer: Observation | None = None
+        self._main: Observation | None = None
+        self._main_bytes = 0
+
+    def begin(self) -> None:
+        """Take a place among the copies under way and send the head."""
+        self._version_tally.in_flight += 1
+        self._state.began(self)
+        self._state.shadow.start(self, self._late)
+        self._began_at = self._state.loop.time()
+        self.start()
+
+    # The exchange's side
+
+    def send(self, content: bytes) -> None:
+        """Take framed bytes of the body, or give up if too many wait already."""
+        if self._is_settled or self._answer is not None:
+            return
+        connection = self.connection
+        if connection is None or connection.is_paused or self._queue:
+            self._queue.append(content)
+            self._hold(len(content))
+        else:
+            connection.write(content)
+        lag = self._queued + (connection.unsent if connection is not None else 0)
+        is_too_much = self._queued and self._tally.held > self._limits.max_bytes
+        if lag > self._limits.max_lag_bytes or is_too_much:
+            self._settle(Outcome.dropped_bytes)
+
+    def finish(self) -> None:
+        """Note that the request is complete; its deadline starts anew."""
+        self._has_finished = True
+        if not self._is_settled and self._answer is None:
+            self._state.shadow.start(self, self._late)
+            self.is_sent = not self._queue and self.connection is not None
+
+    def main_went_on(self, body_bytes: int) -> None:
+        """Note how much main has answered so far; the copy may read as far."""
+        self._main_bytes = body_bytes
+        if self.connection is not None and not self._is_far_ahead():
+            self.connection.resume_reading()
+
+    def main_ended(self, main: Observation) -> None:
+        """Take main's whole answer to compare with."""
+        self._main = main
+        self._main_bytes = main.body_bytes
+        if self._is_settled:
+            return
+        if self._answer is not None:
+            self._settle(self._judged(main, self._answer))
+        elif not self._has_finished:
+            # Main answered without the rest of the request, which nobody reads.
+            self._settle(Outcome.main_failed)
+        elif self._is_far_ahead():
+            self._cut()
+        elif self.connection is not None:
+            self.connection.resume_reading()
+
+    def main_failed(self, outcome: Outcome) -> None:
+        """Give up, because there is nothing to compare with."""
+        self._settle(outcome)
+
+    def give_up(self) -> None:
+        """End at once, because the router is closing."""
+        self._settle(Outcome.timeout)
+
+    # The connection's side
+
+    def opened(self) -> None:
+        """Send what has come meanwhile."""
+        self.has_room()
+
+    def has_room(self) -> None:
+        """Send what waits, as long as the shadow takes it."""
+        connection = self.connection
+        while self._queue and connection is not None and not connection.is_paused:
+            content = self._queue.popleft()
+            self._hold(-len(content))
+            connection.write(content)
+        self.is_sent = self._has_finished and not self._queue
+
+    def answer_began(self, status: int, headers: Sequence[Header]) -> None:
+        """Note the status."""
+        del headers
+        self._status = status
+
+    def answer_went_on(self, body: bytes) -> None:
+        """Throw the body away, and do not read far beyond main's."""
+        self._body_bytes += len(body)
+        if self._is_far_ahead():
+            if self._main is not None:
+                self._cut()
+            elif self.connection is not None:
+                self.connection.pause_reading()
+
+    def answer_ended(self) -> None:
+        """Settle, or wait for main."""
+        super().answer_ended()
+        self._answered(is_whole=True)
+
+    def failed(self, failure: Failure) -> None:
+        """Settle."""
+        super().failed(failure)
+        self._settle(_OUTCOMES[failure])
+
+    # Ends
+
+    def _is_far_ahead(self) -> bool:
+        return self._body_bytes > self._main_bytes + self._limits.max_capture_bytes
+
+    def _cut(self) -> None:
+        """Leave the rest of an answer unread that is longer than main's."""
+        self.abort()
+        self._answered(is_whole=False)
+
+    def _answered(self, *, is_whole: bool) -> None:
+        elapsed = self._state.loop.time() - self._began_at
+        self._answer = Observation(
+            self._target.version, self._status, self._body_bytes, elapsed, is_whole
+        )
+        self._free()
+        if self._main is not None:
+            self._settle(self._judged(self._main, self._answer))
+
+    def _judged(self, main: Observation, shadow: Observation) -> Outcome:
+        try:
+            return self._judge(main, shadow)
+        except Exception:  # noqa: BLE001 - nobody else's fault (rule 19)
+            _log.exception("judging an answer of %r failed", self._target.name)
+            return Outcome.incomparable
+
+    def _late(self) -> None:
+        if self._is_far_ahead():
+            self._cut()  # it was early, and had to wait for main
+        else:
+            self._settle(Outcome.timeout)
+
+    def _settle(self, outcome: Outcome) -> None:
+        if self._is_settled:
+            return
+        self._is_settled = True
+        self.abort()
+        if self._answer is None:
+            self._free()
+        self._version_tally.count(outcome)
+
+    def _free(self) -> None:
+        """Give back everything that the copy holds."""
+        self._hold(-self._queued)
+        self._queue.clear()
+        self._state.shadow.stop(self)
+        self._state.ended(self)
+        self._version_tally.in_flight -= 1
+        self._source.leave(self._slot)
+
+    def _hold(self, count: int) -> None:
+        self._queued += count
+        self._tally.held += count

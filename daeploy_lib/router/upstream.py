@@ -1,0 +1,102 @@
+"""
+One call: a request to one version, over one connection.
+
+The base of main's call and of a copy. Everything happens in callbacks; who
+needs to wait builds that on top.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from daeploy_lib.router.failure import Failure
+from daeploy_lib.router.framing import Header
+
+if TYPE_CHECKING:
+    from daeploy_lib.router.connection import Connection
+    from daeploy_lib.router.dial import Dial
+    from daeploy_lib.router.pool import Pool
+
+
+class Call:
+    """
+    A request to one version.
+
+    Args:
+        pool: Connections to it.
+        method: Of the request; it decides whether an answer has a body.
+        head: Request line and headers as they go over the wire.
+    """
+
+    __slots__ = (
+        "_dial",
+        "_pool",
+        "connection",
+        "head",
+        "is_aborted",
+        "is_sent",
+        "method",
+    )
+
+    def __init__(self, pool: "Pool", method: bytes, head: bytes) -> None:
+        self._pool = pool
+        self.method = method
+        self.head = head
+        self.connection: Connection | None = None
+        self.is_sent = False
+        """Whether the whole request has been given to the connection."""
+        self.is_aborted = False
+        self._dial: Dial | None = None
+
+    def start(self, *, afresh: bool = False) -> None:
+        """Send the head over an idle connection, or over a new one."""
+        connection = None if afresh else self._pool.take()
+        if connection is None:
+            self._dial = self._pool.dial(self)
+        else:
+            self.connected(connection)
+
+    def connected(self, connection: "Connection") -> None:
+        """Take the connection and send the head."""
+        self._dial = None
+        self.connection = connection
+        connection.begin(self)
+        connection.write(self.head)
+        self.opened()
+
+    def abort(self) -> None:
+        """
+        End the call on the wire; no callback follows.
+
+        A request whose body is not complete thereby never looks complete.
+        """
+        self.is_aborted = True
+        dial, self._dial = self._dial, None
+        if dial is not None:
+            dial.cancel()
+        connection, self.connection = self.connection, None
+        if connection is not None:
+            connection.abort()
+
+    # What happens to it
+
+    def opened(self) -> None:
+        """The head is on its way."""
+
+    def has_room(self) -> None:
+        """The connection takes more of the request."""
+
+    def answer_began(self, status: int, headers: Sequence[Header]) -> None:
+        """The head of the final answer has come."""
+
+    def answer_went_on(self, body: bytes) -> None:
+        """A part of the body has come."""
+
+    def answer_ended(self) -> None:
+        """The answer is complete; the connection is another's now."""
+        self.connection = None
+
+    def failed(self, failure: Failure) -> None:
+        """No complete answer will come."""
+        del failure
+        self._dial = None
+        self.connection = None

@@ -1,0 +1,324 @@
+"""The router: an ASGI application in front of every version of every service."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from daeploy_lib.domain.route import Route
+from daeploy_lib.registry.reader import RegistryReader
+from daeploy_lib.router.exchange import ClientGoneError, Exchange, Send
+from daeploy_lib.router.failure import AnswerBrokenError
+from daeploy_lib.router.inbound import Event, Receive
+from daeploy_lib.router.loops import LoopState
+from daeploy_lib.router.marks import Marks
+from daeploy_lib.router.outcome import Tally, not_compared
+from daeploy_lib.router.plan import Plan, Settings, make_plan
+from daeploy_lib.router.policy import Limits, MirrorPolicy, Timeouts
+from daeploy_lib.router.refusal import Refusal, refusal_events
+from daeploy_lib.router.routing import RouteSource, RouteTable, StaticSource
+from daeploy_lib.router.trust import TrustedPeers
+
+Scope = Mapping[str, Any]
+
+_log = logging.getLogger(__name__)
+
+# While a change of the registry is being written it cannot be read: so often,
+# and so long, the router asks again before it goes on with what it knows.
+_ASK_AGAIN_SECONDS = 0.001
+_ASK_AT_MOST_SECONDS = 0.25
+
+
+class DeployerLike(Protocol):
+    """What the router needs of a ``Deployer``: where its registry is."""
+
+    @property
+    def state(self) -> Path:
+        """The state directory."""
+        ...
+
+    @property
+    def project(self) -> str:
+        """The project in it."""
+        ...
+
+
+class ShadowRouter:
+    """
+    Send each request to every version of a service, and answer with main's.
+
+    An ASGI application, to be mounted anywhere: ``/name/rest`` reaches every
+    running version of a service, ``/name_version/rest`` that version alone.
+    The client gets main's answer as if it had called main directly: status,
+    headers in their order, body bytes as they come. Shadows get the same
+    request at the same time, with ``x-daeploy-role: shadow``,
+    ``x-daeploy-version`` and ``x-daeploy-exchange`` added. What a shadow does
+    (refuse, hang, break off, never end) changes nothing for the client.
+
+    Method, path and query go on byte for byte. Fields that concern one
+    connection only are removed both ways; ``Host`` goes on as it came, beside
+    ``x-forwarded-*`` fields that are made anew unless the peer is trusted, and
+    ``x-forwarded-prefix`` names the part of the path that was stripped.
+
+    Not guaranteed: fields that the server in front adds to every answer, such
+    as a second ``date`` (uvicorn: ``--no-date-header --no-server-header``).
+    WebSockets are refused for now.
+
+    Args:
+        source: A ``Deployer``, whose registry is followed from request to
+            request, or a mapping from service name to ``Route``.
+        mirror: Which requests are copied; one policy, or one by service name.
+        limits: Bounds on what copies may hold.
+        timeouts: Deadlines, in seconds.
+        trusted_proxies: Networks, such as ``"10.0.0.0/8"``, of peers whose
+            forwarding fields are believed. None by default.
+
+    Raises:
+        ValueError: If a route, or a network, is invalid.
+        TypeError: If an argument has the wrong type.
+
+    Example:
+        >>> route = Route({"1.0.0": "http://127.0.0.1:9001"}, main="1.0.0")
+        >>> router = ShadowRouter({"hello": route})
+        >>> router.stats()["in_flight"]
+        0
+    """
+
+    def __init__(
+        self,
+        source: DeployerLike | Mapping[str, Route],
+        *,
+        mirror: MirrorPolicy | Mapping[str, MirrorPolicy] = MirrorPolicy(),  # noqa: B008 - frozen
+        limits: Limits = Limits(),  # noqa: B008 - frozen
+        timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
+        trusted_proxies: Iterable[str] = (),
+    ) -> None:
+        self._source = _source_of(source)
+        policy, policies = _policies(mirror)
+        for value, kind in ((limits, Limits), (timeouts, Timeouts)):
+            if not isinstance(value, kind):
+                raise TypeError(f"Expected {kind.__name__}(...), not {value!r}.")
+        self._tally = Tally()
+        self._settings = Settings(
+            policies=policies,
+            policy=policy,
+            limits=limits,
+            timeouts=timeouts,
+            trusted=TrustedPeers(trusted_proxies),
+            marks=Marks(getattr(self._source, "key", None)),
+            judge=not_compared,
+            tally=self._tally,
+        )
+        self._table = RouteTable(self._source.last)
+        self._states: dict[asyncio.AbstractEventLoop, LoopState] = {}
+        self._state: LoopState | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI connection."""
+        if scope["type"] == "http":
+            await self._serve(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await _refuse_websocket(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._live(receive, send)
+        else:
+            raise ValueError(f"Unknown ASGI scope type {scope['type']!r}.")
+
+    @contextlib.asynccontextmanager
+    async def lifespan(self, app: object = None) -> AsyncIterator[None]:
+        """
+        Drain when the application shuts down: ``FastAPI(lifespan=router.lifespan)``.
+
+        Optional: without it, connections end with the event loop.
+        """
+        del app
+        try:
+            yield
+        finally:
+            await self.aclose()
+
+    async def aclose(self, *, drain: float = 10.0) -> None:
+        """
+        Wait for what is under way on this event loop, then free everything.
+
+        The router may be used again afterwards.
+
+        Args:
+            drain: Seconds to wait at most; the rest is ended.
+        """
+        state = self._states.pop(asyncio.get_running_loop(), None)
+        if state is not None:
+            self._state = None
+            await state.drain(drain)
+
+    def stats(self) -> Mapping[str, object]:
+        """
+        Return what is under way, and the outcomes so far, in this process.
+
+        Keys: ``in_flight``, ``held_bytes``, ``connections``, ``relayed``,
+        ``broken``, ``client_gone``, ``refused`` (by status), and ``shadows``:
+        by name and version, ``requests``, ``in_flight`` and ``outcomes``.
+        """
+        connections = sum(state.connections for state in self._states.values())
+        return {"connections": connections, **self._tally.as_mapping()}
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        tally = self._tally
+        tally.in_flight += 1
+        try:
+            await self._exchange(scope, receive, send)
+            tally.relayed += 1
+        except Refusal as refusal:
+            tally.refuse(refusal.status)
+            for event in refusal_events(
+                refusal,
+                has_body=scope["method"] != "HEAD",
+                can_close=scope["http_version"].startswith("1"),
+            ):
+                await send(dict(event))
+        except ClientGoneError:
+            tally.client_gone += 1
+        except AnswerBrokenError as error:
+            tally.broken += 1
+            _log.warning("An answer broke off: %s", error)
+            raise
+        finally:
+            tally.in_flight -= 1
+
+    async def _exchange(self, scope: Scope, receive: Receive, send: Send) -> None:
+        first: Event | None = None
+        if not scope["http_version"].startswith("1"):
+            # Nothing in an HTTP/2 request says whether a body follows.
+            first = await receive()
+            if first["type"] != "http.request":
+                raise ClientGoneError
+        is_empty = first is not None and not (first.get("body") or first["more_body"])
+        plan, main_slot, slots = await self._enter(scope, is_empty=is_empty)
+        try:
+            exchange = Exchange(
+                plan,
+                self._loop_state(),
+                self._settings,
+                source=self._source,
+                slots=slots,
+                receive=receive,
+                send=send,
+                first=first,
+            )
+            await exchange.run()
+        finally:
+            self._source.leave(main_slot)
+
+    async def _enter(
+        self, scope: Scope, *, is_empty: bool
+    ) -> tuple[Plan, object, list[object]]:
+        """
+        Decide, and note the request as in flight to the versions it goes to.
+
+        Whoever takes a version away first unroutes it, then waits for requests
+        in flight: so look once more after the request has been noted.
+        """
+        while True:
+            routes, is_sure = await self._routes()
+            if routes is not self._table.routes:
+                self._table = RouteTable(routes, self._table)
+            plan = make_plan(scope, self._table, self._settings, is_empty=is_empty)
+            source = self._source
+            name = plan.destination.name
+            main_slot = source.enter(name, plan.main.version)
+            slots = [source.enter(name, shadow.version) for shadow in plan.shadows]
+            if not is_sure or source.poll() is routes:
+                self._count(plan)
+                return plan, main_slot, slots
+            for slot in (main_slot, *slots):
+                source.leave(slot)
+
+    async def _routes(self) -> tuple[Mapping[str, Route], bool]:
+        """Return the routes, and whether they are known to be the current ones."""
+        routes = self._source.poll()
+        if routes is not None:
+            return routes, True
+        loop = asyncio.get_running_loop()
+        end = loop.time() + _ASK_AT_MOST_SECONDS
+        while loop.time() < end:
+            await asyncio.sleep(_ASK_AGAIN_SECONDS)
+            routes = self._source.poll()
+            if routes is not None:
+                return routes, True
+        return self._source.last, False
+
+    def _count(self, plan: Plan) -> None:
+        for shadow in plan.destination.shadows:
+            tally = self._tally.version(shadow.name, shadow.version)
+            tally.requests += 1
+            if plan.spared is not None:
+                tally.count(plan.spared)
+
+    def _loop_state(self) -> LoopState:
+        loop = asyncio.get_running_loop()
+        state = self._state
+        if state is not None and state.loop is loop:
+            return state
+        state = self._states.get(loop)
+        if state is None:
+            # What a loop that has been closed left behind cannot be used.
+            self._states = {
+                known: kept
+                for known, kept in self._states.items()
+                if not known.is_closed()
+            }
+            state = LoopState(loop, self._settings.limits, self._settings.timeouts)
+            state.guard()
+            self._states[loop] = state
+        self._state = state
+        return state
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        while True:
+            event = await receive()
+            if event["type"] == "lifespan.startup":
+                await send({"type": "lifespan.startup.complete"})
+            elif event["type"] == "lifespan.shutdown":
+                await self.aclose()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+
+def _source_of(source: DeployerLike | Mapping[str, Route]) -> RouteSource:
+    if isinstance(source, Mapping):
+        return StaticSource(source)
+    if hasattr(source, "poll") and hasattr(source, "enter"):
+        return cast("RouteSource", source)
+    state, project = getattr(source, "state", None), getattr(source, "project", None)
+    if state is None or project is None:
+        raise TypeError(
+            f"source must be a Deployer or a mapping from name to Route, "
+            f"not {type(source).__name__}."
+        )
+    return RegistryReader(Path(state), project)
+
+
+def _policies(
+    mirror: MirrorPolicy | Mapping[str, MirrorPolicy],
+) -> tuple[MirrorPolicy, Mapping[str, MirrorPolicy]]:
+    if isinstance(mirror, MirrorPolicy):
+        return mirror, {}
+    policies = dict(mirror)
+    for name, policy in policies.items():
+        if not isinstance(policy, MirrorPolicy):
+            raise TypeError(f"The policy of {name!r} is no MirrorPolicy: {policy!r}.")
+    return MirrorPolicy(), policies
+
+
+async def _refuse_websocket(scope: Scope, receive: Receive, send: Send) -> None:
+    """Close the handshake: a WebSocket is not proxied yet."""
+    await receive()
+    if "websocket.http.response" in scope.get("extensions", {}):
+        detail = Refusal(501, "WebSockets are not supported by this router.")
+        for event in refusal_events(detail, has_body=True, can_close=False):
+            kind = event["type"]
+            await send({**event, "type": f"websocket.{kind}"})
+    else:
+        await send({"type": "websocket.close", "code": 1013})

@@ -1,0 +1,391 @@
+"""
+What tests of services and routers need: real sockets, every byte decided.
+
+``ScriptedUpstream`` is a server whose connections follow a script, so that it
+can misbehave in any way. ``AsgiDriver`` calls an ASGI application as a server
+would, one event at a time, with a client that can stop or leave at any point.
+"""
+
+import asyncio
+import contextlib
+import socket
+import struct
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    MutableMapping,
+    Sequence,
+)
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import unquote
+
+import attrs
+
+_Headers = list[tuple[bytes, bytes]]
+_Event = MutableMapping[str, Any]
+_Application = Callable[..., Awaitable[None]]
+
+
+@attrs.frozen
+class ReceivedRequest:
+    """
+    A request as it came over the wire.
+
+    Attributes:
+        line: The request line, without its end.
+        headers: Pairs in their order, names lower-case.
+        body: Decoded from chunks if it came in such.
+    """
+
+    line: bytes
+    headers: _Headers
+    body: bytes
+
+    def header(self, name: bytes) -> list[bytes]:
+        """Return every value of a header, in order."""
+        return [value for key, value in self.headers if key == name]
+
+
+class Wire:
+    """
+    One connection, seen from the server.
+
+    Attributes:
+        received: Every byte read so far, from all requests.
+        has_ended: Whether the client has ended its side.
+    """
+
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self._reader = reader
+        self._writer = writer
+        self.received = bytearray()
+        self.has_ended = False
+
+    async def head(self) -> tuple[bytes, _Headers]:
+        """
+        Read a request's head.
+
+        Raises:
+            EOFError: If the client has ended the connection.
+        """
+        block = await self._until(b"\r\n\r\n")
+        line, *lines = block[:-4].split(b"\r\n")
+        pairs = (field.partition(b":") for field in lines)
+        return line, [(name.lower(), value.strip()) for name, _, value in pairs]
+
+    async def request(self) -> ReceivedRequest:
+        """
+        Read a whole request.
+
+        Raises:
+            EOFError: If the client has ended the connection before its end.
+        """
+        line, headers = await self.head()
+        fields = dict(headers)
+        if fields.get(b"transfer-encoding") == b"chunked":
+            body = b"".join([chunk async for chunk in self.chunks()])
+        else:
+            body = await self.read(int(fields.get(b"content-length", b"0")))
+        return ReceivedRequest(line, headers, body)
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the chunks of a chunked body as they come."""
+        while size := int(await self._until(b"\r\n"), 16):
+            yield await self.read(size)
+            await self.read(2)
+        await self.read(2)
+
+    async def read(self, count: int) -> bytes:
+        """
+        Read exactly so many bytes.
+
+        Raises:
+            EOFError: If the client ended before.
+        """
+        try:
+            content = await self._reader.readexactly(count)
+        except (asyncio.IncompleteReadError, ConnectionError) as error:
+            self.received += getattr(error, "partial", b"")
+            self.has_ended = True
+            raise EOFError from error
+        self.received += content
+        return content
+
+    async def send(self, *parts: bytes, pause: float = 0.0) -> None:
+        """Send the parts, each by itself, with a pause in seconds after each."""
+        for part in parts:
+            self._writer.write(part)
+            await self._writer.drain()
+            if pause or len(parts) > 1:
+                await asyncio.sleep(pause)
+
+    async def until_closed(self) -> None:
+        """Read and keep whatever comes until the client ends the connection."""
+        with contextlib.suppress(EOFError):
+            while True:
+                await self.read(1)
+
+    def close(self) -> None:
+        """End the connection in order: the client sees a FIN."""
+        self._writer.close()
+
+    def reset(self) -> None:
+        """Break the connection: the client sees a RST."""
+        sock = self._writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._writer.transport.abort()
+
+    async def _until(self, end: bytes) -> bytes:
+        try:
+            content = await self._reader.readuntil(end)
+        except (asyncio.IncompleteReadError, ConnectionError) as error:
+            self.received += getattr(error, "partial", b"")
+            self.has_ended = True
+            raise EOFError from error
+        self.received += content
+        return content
+
+
+Script = Callable[[Wire], Awaitable[None]]
+
+
+class ScriptedUpstream:
+    """
+    A server on 127.0.0.1 whose every connection follows a script.
+
+    An asynchronous context manager; connections end with it.
+
+    Args:
+        script: Called with each connection. ``EOFError`` ends it quietly.
+        backlog: Of the listening socket.
+
+    Attributes:
+        wires: The connections so far, in order.
+
+    Example:
+        >>> async def main():
+        ...     async def script(wire):
+        ...         request = await wire.request()
+        ...         await wire.send(answer(request.body))
+        ...     async with ScriptedUpstream(script) as upstream:
+        ...         return upstream.address.startswith("http://127.0.0.1:")
+        >>> asyncio.run(main())
+        True
+    """
+
+    def __init__(self, script: Script, *, backlog: int = 100) -> None:
+        self._script = script
+        self._backlog = backlog
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.wires: list[Wire] = []
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        if self._server is None:
+            raise RuntimeError("Enter the upstream with 'async with' first.")
+        return int(self._server.sockets[0].getsockname()[1])
+
+    @property
+    def address(self) -> str:
+        """Its base address."""
+        return f"http://127.0.0.1:{self.port}"
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(
+            self._connected, "127.0.0.1", 0, backlog=self._backlog
+        )
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._server is not None:
+            self._server.close()
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _connected(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        task = asyncio.current_task()
+        if task is not None:
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        wire = Wire(reader, writer)
+        self.wires.append(wire)
+        try:
+            with contextlib.suppress(EOFError, ConnectionError, asyncio.CancelledError):
+                await self._script(wire)
+        finally:
+            writer.transport.abort() if writer.is_closing() else writer.close()
+
+
+def answer(
+    body: bytes = b"",
+    *,
+    status: bytes = b"200 OK",
+    headers: Iterable[tuple[bytes, bytes]] = (),
+) -> bytes:
+    r"""
+    Return the bytes of an answer with a Content-Length.
+
+    Example:
+        >>> answer(b"hi")
+        b'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi'
+    """
+    lines = b"".join(b"%b: %b\r\n" % header for header in headers)
+    length = b"content-length: %d\r\n" % len(body)
+    return b"HTTP/1.1 %b\r\n%b%b\r\n%b" % (status, lines, length, body)
+
+
+class AsgiCall:
+    """
+    One request to an application, one event at a time.
+
+    Attributes:
+        sent: Every event that the application has sent.
+    """
+
+    def __init__(self, app: _Application, scope: _Event) -> None:
+        self._inbox: asyncio.Queue[_Event] = asyncio.Queue()
+        self._outbox: asyncio.Queue[_Event] = asyncio.Queue()
+        self._is_gone = False
+        self.sent: list[_Event] = []
+        self._task = asyncio.ensure_future(app(scope, self._receive, self._send))
+
+    def send(self, body: bytes, *, more: bool = False) -> None:
+        """Have the client send a part of its body."""
+        self._inbox.put_nowait(
+            {"type": "http.request", "body": body, "more_body": more}
+        )
+
+    def disconnect(self) -> None:
+        """Have the client leave."""
+        self._is_gone = True
+        self._inbox.put_nowait({"type": "http.disconnect"})
+
+    async def event(self) -> _Event:
+        """
+        Return the next event of the application.
+
+        Raises:
+            EOFError: If the application has returned.
+            Exception: Whatever the application raised.
+        """
+        getter = asyncio.ensure_future(self._outbox.get())
+        await asyncio.wait((getter, self._task), return_when=asyncio.FIRST_COMPLETED)
+        if getter.done():
+            return getter.result()
+        getter.cancel()
+        await self._task
+        raise EOFError("The application has returned.")
+
+    async def start(self) -> tuple[int, _Headers]:
+        """Return status and headers of the answer."""
+        event = await self.event()
+        return event["status"], list(event["headers"])
+
+    async def body(self) -> bytes:
+        """Return the rest of the body, and wait for the application to return."""
+        parts = []
+        while True:
+            event = await self.event()
+            parts.append(event.get("body", b""))
+            if not event.get("more_body"):
+                await self._task
+                return b"".join(parts)
+
+    async def done(self) -> None:
+        """Wait for the application to return, or raise what it raised."""
+        await self._task
+
+    def cancel(self) -> None:
+        """Cancel the application, as a server does that shuts down."""
+        self._task.cancel()
+
+    async def _receive(self) -> _Event:
+        return await self._inbox.get()
+
+    async def _send(self, event: _Event) -> None:
+        await asyncio.sleep(0)
+        if not self._is_gone:
+            self.sent.append(event)
+            self._outbox.put_nowait(event)
+
+
+class AsgiDriver:
+    """
+    Calls an ASGI application without a server.
+
+    Args:
+        app: The application.
+        root_path: Where it is mounted.
+
+    Example:
+        >>> async def app(scope, receive, send):
+        ...     start = {"type": "http.response.start", "status": 204, "headers": []}
+        ...     await send(start)
+        ...     await send({"type": "http.response.body"})
+        >>> async def main():
+        ...     call = AsgiDriver(app).request("GET", b"/")
+        ...     return await call.start()
+        >>> asyncio.run(main())
+        (204, [])
+    """
+
+    def __init__(self, app: _Application, *, root_path: str = "") -> None:
+        self._app = app
+        self._root_path = root_path
+
+    def request(
+        self,
+        method: str,
+        target: bytes,
+        *,
+        headers: Sequence[tuple[bytes, bytes]] = ((b"host", b"test"),),
+        body: bytes | None = b"",
+        **scope: Any,
+    ) -> AsgiCall:
+        """
+        Begin a request.
+
+        Args:
+            method: Its method.
+            target: Raw path and query.
+            headers: Pairs, names lower-case.
+            body: Sent at once; None to send it in parts afterwards.
+            scope: Entries of the scope that differ.
+        """
+        path, _, query = target.partition(b"?")
+        call = AsgiCall(
+            self._app,
+            {
+                "type": "http",
+                "asgi": {"version": "3.0", "spec_version": "2.3"},
+                "http_version": "1.1",
+                "method": method,
+                "scheme": "http",
+                "path": unquote(path.decode("ascii")),
+                "raw_path": path,
+                "query_string": query,
+                "root_path": self._root_path,
+                "headers": list(headers),
+                "client": ("127.0.0.1", 50000),
+                "server": ("127.0.0.1", 80),
+                **scope,
+            },
+        )
+        if body is not None:
+            call.send(body)
+        return call
