@@ -19,6 +19,8 @@ PROGRAMS = {
     "podman": "podman",
     "/usr/lib/podman/netavark": "netavark",
     "/usr/lib/podman/aardvark-dns": "aardvark-dns",
+    # What `docker run --init` asks for.
+    "catatonit": "catatonit",
     "crun": "crun",
     "runc": "runc",
     "iptables": "iptables",
