@@ -1,5 +1,6 @@
 """Any history of the registry, against a simple model of its rules."""
 
+import functools
 import json
 import shutil
 import sqlite3
@@ -39,6 +40,7 @@ T = TypeVar("T")
 RESERVED, DEPLOYED, LEAVING = "reserved", "deployed", "leaving"
 
 
+@functools.cache
 def dead_owner() -> str:
     """Return the owner of a process that has ended."""
     command = (
@@ -48,9 +50,6 @@ def dead_owner() -> str:
         [sys.executable, "-c", command], check=True, capture_output=True, text=True
     )
     return done.stdout.strip()
-
-
-DEAD = dead_owner()
 
 
 def refused_or(refused: type[DaeployError] | None, step: Callable[[], T]) -> T | None:
@@ -228,7 +227,8 @@ class Histories(RuleBasedStateMachine):
         connection = sqlite3.connect(self.state / DATABASE)
         with connection:
             connection.execute(
-                "UPDATE versions SET owner = ? WHERE state != 'deployed'", (DEAD,)
+                "UPDATE versions SET owner = ? WHERE state != 'deployed'",
+                (dead_owner(),),
             )
         connection.close()
         self.open.clear()
@@ -291,5 +291,5 @@ TestHistories.settings = settings(
 
 def test_the_dead_owner_is_dead() -> None:
     """The histories' owner of abandoned reservations has really ended."""
-    assert json.loads(DEAD)["pid"] > 0
-    assert not Owner.from_json(DEAD).is_alive()
+    assert json.loads(dead_owner())["pid"] > 0
+    assert not Owner.from_json(dead_owner()).is_alive()
