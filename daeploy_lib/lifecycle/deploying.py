@@ -44,7 +44,7 @@ def _bring_up(
     if is_reclaimed:
         _remove_remains(project, spec)
     report(Event("build", f"Building on {runtime.description}"))
-    artifact = runtime.build(spec, source, report)
+    artifact = runtime.build(spec, source, report, registry=project.registry_id)
     report(Event("start", "Starting"))
     instance = runtime.start(spec, artifact, registry=project.registry_id)
     report(Event("ready", f"Waiting for an answer on {spec.readiness.path}"))
@@ -77,7 +77,7 @@ def _remove_remains(project: Project, spec: Spec) -> None:
         )
         if is_remains:
             project.runtime.stop(instance.id, grace=0.0)
-    project.runtime.remove_artifact(spec)
+    project.runtime.remove_artifact(spec, registry=project.registry_id)
 
 
 def _attempt(step: Callable[[], None]) -> None:

@@ -41,7 +41,9 @@ def kill(
     for instance_id in _instances(project, record):
         project.runtime.stop(instance_id, grace=grace)
     if record.deployed.is_built and not keep_image:
-        project.runtime.remove_artifact(Spec(project.name, name, version))
+        project.runtime.remove_artifact(
+            Spec(project.name, name, version), registry=project.registry_id
+        )
     project.registry.forget(name, version)
     return record
 

@@ -76,6 +76,8 @@ class Instance:
         oom_killed: Whether the kernel ended it for want of memory.
         has_settled: Whether it was ready once (see ``Runtime.settle``).
         has_main_share: Whether it runs with main's share of the processors.
+        uptime: The runtime's own words for how long it has been as it is, such
+            as ``Up 3 minutes``; see ``runtimes.uptime``. "" if it has none.
     """
 
     project: str
@@ -96,6 +98,7 @@ class Instance:
     oom_killed: bool = False
     has_settled: bool = False
     has_main_share: bool = False
+    uptime: str = ""
 
 
 class BuildInput(Protocol):
@@ -130,9 +133,14 @@ class Runtime(Protocol):
         """The endpoint in use, for people; contacts nothing."""
         ...
 
-    def build(self, spec: Spec, source: BuildInput, on_event: OnEvent) -> Artifact:
+    def build(
+        self, spec: Spec, source: BuildInput, on_event: OnEvent, *, registry: str
+    ) -> Artifact:
         """
         Make an artifact; on any failure, Ctrl-C included, leave nothing behind.
+
+        It is marked as belonging to *registry*, so that ``leftovers`` of another
+        one never names it.
 
         Raises:
             BuildError: With the builder's last lines of output.
@@ -174,9 +182,9 @@ class Runtime(Protocol):
         """Ask to end, wait *grace* seconds, end, and remove. Gone is no error."""
         ...
 
-    def remove_artifact(self, spec: Spec) -> None:
+    def remove_artifact(self, spec: Spec, *, registry: str) -> None:
         """
-        Remove what ``build`` made for a project, name and version.
+        Remove what ``build`` made for a project, name and version of a registry.
 
         Whatever else uses it keeps it; gone is no error.
         """
