@@ -1,0 +1,44 @@
+"""Calls that Ctrl-C does not cut in half."""
+
+import threading
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+_T = TypeVar("_T")
+
+
+class _Call(threading.Thread, Generic[_T]):
+    def __init__(self, call: Callable[[], _T]) -> None:
+        super().__init__(name="daeploy-call", daemon=True)
+        self._call = call
+        self.result: list[_T] = []
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            self.result.append(self._call())
+        except BaseException as error:  # noqa: BLE001 - raised by the caller
+            self.error = error
+
+
+def uninterrupted(call: Callable[[], _T]) -> _T:
+    """
+    Return what *call* returns, and let an interruption wait until it has.
+
+    An engine goes on with what it was asked for when the caller has gone: only
+    after its answer is it known what there is to remove. The call runs in a
+    thread, which no signal reaches. A second interruption is not held back.
+
+    Raises:
+        KeyboardInterrupt: After the call has ended, if it came meanwhile.
+    """
+    thread = _Call(call)
+    thread.start()
+    try:
+        thread.join()
+    except BaseException:
+        thread.join()
+        raise
+    if thread.error is not None:
+        raise thread.error
+    return thread.result[0]
