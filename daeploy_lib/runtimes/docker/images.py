@@ -20,9 +20,10 @@ def id_of_tag(client: docker.APIClient, tag: str) -> str | None:
         return None
 
 
-def built_images(client: docker.APIClient) -> list[dict[str, Any]]:
-    """Return every image that was built by us, of any project, as it is listed."""
-    found: list[dict[str, Any]] = client.images(filters={"label": [labels.IMAGE]})
+def built_images(client: docker.APIClient, project: str) -> list[dict[str, Any]]:
+    """Return every image that was built for a project, as the engine lists it."""
+    filters = labels.project_filter(project)
+    found: list[dict[str, Any]] = client.images(filters=filters)
     return found
 
 

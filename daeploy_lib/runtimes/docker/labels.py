@@ -29,12 +29,12 @@ ATTEMPT = "daeploy.attempt"
 
 def image_labels(spec: Spec, digest: str, registry: str) -> dict[str, str]:
     """
-    Return the label of an image that we build.
+    Return the labels of an image that we build.
 
-    It differs by version, so that two versions of one directory have images of
-    their own, and the removal of one leaves the other. It is one, because each
-    is a step of the build; and another than those of containers, because what
-    a person runs from the image for a look inherits it.
+    They differ by version, so that two versions of one directory have images of
+    their own, and the removal of one leaves the other. They are few, because
+    each is a step of the build; and not those of containers, because what a
+    person runs from the image for a look inherits them.
     """
     owner = {
         "project": spec.project,
@@ -43,7 +43,8 @@ def image_labels(spec: Spec, digest: str, registry: str) -> dict[str, str]:
         "registry": registry,
         "digest": digest,
     }
-    return {IMAGE: json.dumps(owner, separators=(",", ":"))}
+    text = json.dumps(owner, separators=(",", ":"))
+    return {PROJECT: spec.project, IMAGE: text}
 
 
 def container_labels(spec: Spec, artifact: Artifact, registry: str) -> dict[str, str]:

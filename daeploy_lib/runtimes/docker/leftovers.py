@@ -38,7 +38,7 @@ class Survey:
 
 def survey(client: docker.APIClient, project: str) -> Survey:
     """Ask the engine; containers last, so that a used image is known as used."""
-    images = built_images(client)
+    images = built_images(client, project)
     networks = project_networks(client, project)
     return Survey(client.containers(all=True), images, networks)
 

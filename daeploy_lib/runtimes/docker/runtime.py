@@ -209,7 +209,7 @@ class DockerRuntime:
         client = self._engine.ready()
         with mapped(Failing.at(self._engine.endpoint, "remove the image of", spec)):
             owner = Identity(spec.project, spec.name, spec.version, registry)
-            for image in built_images(client):
+            for image in built_images(client, spec.project):
                 if image_identity(image.get("Labels")) == owner:
                     discard_image(client, image["Id"], tag_of(owner))
 
