@@ -46,7 +46,7 @@ class Connection(asyncio.Protocol):
         self._pool = pool
         self._call: Call | None = call
         self._limit = limit
-        self.idle_since = 0.0
+        self.idle_until = 0.0
         self.is_reused = False
         self.is_paused = False
         self.has_closed = False
@@ -263,7 +263,7 @@ class Connection(asyncio.Protocol):
             and not self.unsent
         ):
             self.resume_reading()
-            self._pool.take_back(self)
+            self._pool.take_back(self, framing.idle_seconds)
         else:
             self.close()
 

@@ -196,15 +196,19 @@ class Exchange:
         """Main is reached: send the copies, then read the body."""
         if not self._has_copied:
             self._has_copied = True
-            self._start_copies()
+            try:
+                self._start_copies()
+            except Exception:  # noqa: BLE001 - a copy cannot hurt main (rule 19)
+                _log.exception("starting the copies failed")
         if not self._tee.is_complete:
             self._pull_body()
 
     def _start_copies(self) -> None:
+        settings = self._settings
         targets = []
         for target, slot in zip(self._plan.shadows, self._slots, strict=True):
-            tally = self._settings.tally.version(target.name, target.version)
-            if tally.in_flight >= self._settings.limits.max_in_flight:
+            tally = settings.tally.version(target.name, target.version)
+            if tally.in_flight >= settings.limits.max_in_flight:
                 tally.count(Outcome.dropped_in_flight)
                 self._source.leave(slot)
             else:
@@ -213,19 +217,21 @@ class Exchange:
         if not targets:
             return
         heads = self._plan.copy_heads(target for target, _ in targets)
-        for (target, slot), head in zip(targets, heads, strict=True):
-            copy = Copy(
+        self._copies = [
+            Copy(
                 self._state,
                 target,
                 self._plan.method,
                 head,
                 source=self._source,
                 slot=slot,
-                tally=self._settings.tally,
-                limits=self._settings.limits,
-                judge=self._settings.judge,
+                tally=settings.tally,
+                limits=settings.limits,
+                judge=settings.judge,
             )
-            self._copies.append(copy)
+            for (target, slot), head in zip(targets, heads, strict=True)
+        ]
+        for copy in self._copies:
             copy.begin()
             if self._tee.is_complete:
                 copy.finish()
@@ -260,7 +266,7 @@ class Exchange:
     def _take(self, body: bytes, *, is_last: bool) -> None:
         self._state.idle.stop(self)
         try:
-            self._tee.feed(body, is_last=is_last, readers=(self._main, *self._copies))
+            self._tee.feed(body, is_last=is_last, main=self._main, copies=self._copies)
         except BodyMismatchError:
             self._end(Refusal(400, "The body does not have its length.", is_final=True))
             self._main.abort()

@@ -23,6 +23,7 @@ _DIGITS = re.compile(rb"[0-9]{1,18}")
 _HOST = re.compile(
     rb"(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z\-._~!$&'()*+,;=%]+)(?::[0-9]{0,5})?"
 )
+_KEEP_ALIVE = re.compile(rb"\btimeout=([0-9]{1,6})\b")
 _QUERY_BAD = re.compile(rb"[\x00-\x20\x7f#]")
 
 MAX_HEADERS = 1000
@@ -176,11 +177,13 @@ class AnswerFraming:
         has_body: Whether body bytes may follow the headers.
         until_close: Whether only the end of the connection ends it.
         keeps_alive: Whether the connection may carry another request.
+        idle_seconds: How long the version keeps it, if it says so.
     """
 
     has_body: bool
     until_close: bool
     keeps_alive: bool
+    idle_seconds: int | None = None
 
 
 def check_answer(
@@ -206,11 +209,12 @@ def check_answer(
         raise ValueError(f"status {status}")
     if http_version not in ("1.1", "1.0"):
         raise ValueError(f"HTTP version {http_version}")
-    if len(headers) > MAX_HEADERS:
-        raise ValueError("too many headers")
-    if BAD_VALUE.search(b"".join([value for _, value in headers])):
-        raise ValueError("control character in a header value")
+    if len(headers) > MAX_HEADERS or BAD_VALUE.search(
+        b"".join([value for _, value in headers])
+    ):
+        raise ValueError("too many headers, or a control character in one")
     has_length = False
+    idle_seconds: int | None = None
     codings: list[bytes] = []
     options: set[bytes] = set()
     for name, value in headers:
@@ -220,6 +224,8 @@ def check_answer(
             codings.append(value.strip(b" \t").lower())
         elif name == b"connection":
             options.update(token.strip().lower() for token in value.split(b","))
+        elif name == b"keep-alive" and (found := _KEEP_ALIVE.search(value)):
+            idle_seconds = int(found[1])
     if codings and (codings != [b"chunked"] or http_version == "1.0"):
         raise ValueError("transfer coding other than chunked")
     has_body = method != b"HEAD" and status not in BODYLESS_STATUS
@@ -227,4 +233,6 @@ def check_answer(
         http_version == "1.1" or b"keep-alive" in options
     )
     until_close = has_body and not has_length and not codings
-    return AnswerFraming(has_body, until_close, keeps_alive and not until_close)
+    return AnswerFraming(
+        has_body, until_close, keeps_alive and not until_close, idle_seconds
+    )

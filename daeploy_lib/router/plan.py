@@ -184,5 +184,6 @@ def _peer(scope: Mapping[str, Any], trusted: TrustedPeers) -> Peer:
     client = scope.get("client")
     server = scope.get("server")
     address = str(client[0]) if client else ""
-    port = server[1] if server else None
+    # granian gives the port as a string; a Unix socket has none.
+    port = int(server[1]) if server and server[1] else None
     return Peer(address, scope.get("scheme", "http"), port, trusted.trusts(address))

@@ -71,10 +71,10 @@ class Pool:
         One that is too old, or whose socket holds bytes or an end, is closed:
         an answer to nobody must not become the answer to somebody.
         """
-        oldest = self._loop.time() - MAX_IDLE_SECONDS
+        now = self._loop.time()
         while self._idle:
             connection = self._idle.pop()
-            if connection.idle_since > oldest and connection.is_usable:
+            if connection.idle_until > now and connection.is_usable:
                 connection.is_reused = True
                 return connection
             connection.close()
@@ -96,9 +96,18 @@ class Pool:
             self._resolve(dial)
         return dial
 
-    def take_back(self, connection: Connection) -> None:
-        """Keep a connection for the next call."""
-        connection.idle_since = self._loop.time()
+    def take_back(self, connection: Connection, seconds: int | None = None) -> None:
+        """
+        Keep a connection for the next call.
+
+        Args:
+            connection: With nothing left on it.
+            seconds: How long the version keeps it, if it says so.
+        """
+        idle = (
+            MAX_IDLE_SECONDS if seconds is None else min(MAX_IDLE_SECONDS, seconds - 1)
+        )
+        connection.idle_until = self._loop.time() + idle
         self._idle.append(connection)
         if len(self._idle) > MAX_IDLE:
             self._idle.pop(0).close()
@@ -132,11 +141,12 @@ class Pool:
 
     def _sweep(self) -> None:
         self._sweeper = None
-        oldest = self._loop.time() - MAX_IDLE_SECONDS
-        while self._idle and self._idle[0].idle_since <= oldest:
-            self._idle.pop(0).close()
+        now = self._loop.time()
+        for connection in [idle for idle in self._idle if idle.idle_until <= now]:
+            self._idle.remove(connection)
+            connection.close()
         if self._idle:
-            due = self._idle[0].idle_since + MAX_IDLE_SECONDS
+            due = min(connection.idle_until for connection in self._idle)
             self._sweeper = self._loop.call_at(due, self._sweep)
 
     def _resolve(self, dial: Dial) -> None:

@@ -86,7 +86,7 @@ class StaticSource:
         """Static routes are not counted: nobody waits for them to end."""
 
 
-@attrs.frozen
+@attrs.frozen(cache_hash=True)
 class Endpoint:
     """
     Where one version listens.

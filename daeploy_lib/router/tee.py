@@ -4,10 +4,13 @@ One request body, many readers.
 Main sets the pace; each chunk is framed once and the same bytes go to all.
 """
 
+import logging
 from collections.abc import Iterable
 from typing import Protocol
 
-LAST_CHUNK = b"0\r\n\r\n"
+_LAST_CHUNK = b"0\r\n\r\n"
+
+_log = logging.getLogger(__name__)
 
 
 class Reader(Protocol):
@@ -18,7 +21,15 @@ class Reader(Protocol):
         ...
 
     def finish(self) -> None:
-        """The request is complete."""
+        """Note that the request is complete."""
+        ...
+
+
+class Follower(Reader, Protocol):
+    """A reader that main does not depend on."""
+
+    def give_up(self) -> None:
+        """End at once."""
         ...
 
 
@@ -33,6 +44,9 @@ class Tee:
     Args:
         length: Bytes announced; None if not known.
         is_chunked: Whether to frame in chunks (RFC 9112, section 7.1).
+
+    Attributes:
+        is_complete: Whether nothing more is to come.
     """
 
     __slots__ = ("_is_chunked", "_left", "is_complete")
@@ -42,28 +56,43 @@ class Tee:
         self._left = 0 if length is None else length
         self.is_complete = not is_chunked and not self._left
 
-    def feed(self, body: bytes, *, is_last: bool, readers: Iterable[Reader]) -> None:
+    def feed(
+        self, body: bytes, *, is_last: bool, main: Reader, copies: Iterable[Follower]
+    ) -> None:
         """
-        Pass on one chunk, in the order of the readers.
+        Pass on one chunk, to main first.
+
+        What goes wrong with a copy is its own end and nobody else's.
 
         Raises:
             BodyMismatchError: If the body is longer or shorter than announced;
                 this chunk then has gone to nobody.
         """
+        content = self._frame(body, is_last=is_last)
+        _pass_on(main, content, is_complete=self.is_complete)
+        for copy in copies:
+            try:
+                _pass_on(copy, content, is_complete=self.is_complete)
+            except Exception:  # noqa: BLE001 - a copy cannot hurt main (rule 19)
+                _log.exception("a copy failed")
+                copy.give_up()
+
+    def _frame(self, body: bytes, *, is_last: bool) -> bytes:
         if self._is_chunked:
+            self.is_complete = is_last
             content = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
-            if is_last:
-                content += LAST_CHUNK
-        else:
-            self._left -= len(body)
-            if self._left < 0 or (is_last and self._left):
-                raise BodyMismatchError(f"{self._left} bytes left at the end")
-            content = body
-            # Complete with its last byte, whatever the server still has to say.
-            is_last = not self._left
-        self.is_complete = is_last
-        for reader in readers:
-            if content:
-                reader.send(content)
-            if is_last:
-                reader.finish()
+            return content + _LAST_CHUNK if is_last else content
+        left = self._left - len(body)
+        if left < 0 or (is_last and left):
+            raise BodyMismatchError(f"{left} bytes left at the end")
+        self._left = left
+        # Complete with its last byte, whatever the server still has to say.
+        self.is_complete = not left
+        return body
+
+
+def _pass_on(reader: Reader, content: bytes, *, is_complete: bool) -> None:
+    if content:
+        reader.send(content)
+    if is_complete:
+        reader.finish()
