@@ -1,7 +1,9 @@
 """A private dockerd, shared by every harness on the machine that uses one cache."""
 
 import os
+import re
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -144,4 +146,19 @@ def _stop(places: Places) -> None:
     process.stop(dockerd, timeout=STOP_TIMEOUT)
     _remove_stale(places)
     bridge_for(places.root).remove()
+    _unmount(places)
     shutil.rmtree(places.exec_root, ignore_errors=True)
+
+
+def _unmount(places: Places) -> None:
+    """Unmount what a dockerd has mounted that did not live to unmount it."""
+    mounts = Path("/proc/self/mounts").read_text().splitlines()
+    # Octal escapes as in fstab(5); the last one is mounted on top of the others.
+    targets = [re.sub(r"\\(\d{3})", _character, m.split()[1]) for m in mounts]
+    for target in reversed(targets):
+        if any(map(Path(target).is_relative_to, (places.data_root, places.exec_root))):
+            subprocess.run(["umount", "--lazy", target], check=False)
+
+
+def _character(escape: re.Match[str]) -> str:
+    return chr(int(escape[1], 8))

@@ -45,6 +45,7 @@ def start(command: Sequence[str], log: Path, pidfile: Path | None = None) -> int
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        cwd=log.parent,  # Podman's conmon leaves files where it was started
     )
     if pidfile is not None:
         pidfile.write_text(done.stdout)
