@@ -73,6 +73,9 @@ CREATE TABLE history (
 -- Projects whose running instances have been looked for once. A project that
 -- is missing here is not known to be empty: its file was lost or is new.
 CREATE TABLE adoptions (project TEXT PRIMARY KEY);
+-- Tells this file from one that is made in its place: inodes are used again.
+CREATE TABLE origin (id TEXT NOT NULL);
+INSERT INTO origin (id) VALUES (hex(randomblob(16)));
 CREATE INDEX history_by_name ON history (project, name, id);
 """
 
@@ -88,7 +91,7 @@ class Database:
     def __init__(self, directory: Path) -> None:
         self.path = directory.absolute() / DATABASE
         self._commits = self.path.with_name(COMMITS)
-        self._checked: tuple[int, int] | None = None
+        self._checked: str | None = None
 
     def prepare(self) -> bool:
         """
@@ -102,7 +105,7 @@ class Database:
             StateError: If it cannot be used, is damaged or newer; it is left
                 as it is.
         """
-        if self._checked is not None and self._checked == self._identity():
+        if self._checked is not None and self._checked == self._origin():
             return False
         prepare(self.path.parent)
         with self._errors():
@@ -115,7 +118,7 @@ class Database:
                         self.path.chmod(0o600)
             finally:
                 connection.close()
-        self._checked = self._identity()
+        self._checked = self._origin()
         if is_new:
             self._acknowledge()
         return True
@@ -207,12 +210,16 @@ class Database:
         if found != "ok":
             raise self._damaged(found)
 
-    def _identity(self) -> tuple[int, int] | None:
+    def _origin(self) -> str | None:
+        """Return which file this is; None if it cannot be used as it is."""
         try:
-            found = self.path.stat()
-        except OSError:
+            connection = self._connect()
+            try:
+                return str(connection.execute("SELECT id FROM origin").fetchone()[0])
+            finally:
+                connection.close()
+        except (sqlite3.DatabaseError, TypeError):
             return None
-        return found.st_dev, found.st_ino
 
     def _acknowledge(self) -> None:
         """Tell readers that a commit is complete: see ``reader.py``."""
