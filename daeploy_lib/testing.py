@@ -24,6 +24,8 @@ from urllib.parse import unquote
 
 import attrs
 
+_KEPT = 1024 * 1024
+
 _Headers = list[tuple[bytes, bytes]]
 _Event = MutableMapping[str, Any]
 _Application = Callable[..., Awaitable[None]]
@@ -54,7 +56,8 @@ class Wire:
     One connection, seen from the server.
 
     Attributes:
-        received: Every byte read so far, from all requests.
+        received: The bytes read so far, from all requests; of very many, the
+            last MiB.
         has_ended: Whether the client has ended its side.
     """
 
@@ -113,7 +116,7 @@ class Wire:
             self.received += getattr(error, "partial", b"")
             self.has_ended = True
             raise EOFError from error
-        self.received += content
+        self._keep(content)
         return content
 
     async def send(self, *parts: bytes, pause: float = 0.0) -> None:
@@ -147,8 +150,13 @@ class Wire:
             self.received += getattr(error, "partial", b"")
             self.has_ended = True
             raise EOFError from error
-        self.received += content
+        self._keep(content)
         return content
+
+    def _keep(self, content: bytes) -> None:
+        self.received += content
+        if len(self.received) > 2 * _KEPT:
+            del self.received[:-_KEPT]
 
 
 Script = Callable[[Wire], Awaitable[None]]
@@ -253,13 +261,16 @@ class AsgiCall:
     """
     One request to an application, one event at a time.
 
+    The application's ``send`` waits until its event before has been taken, so
+    that a client can be slow.
+
     Attributes:
         sent: Every event that the application has sent.
     """
 
     def __init__(self, app: _Application, scope: _Event) -> None:
         self._inbox: asyncio.Queue[_Event] = asyncio.Queue()
-        self._outbox: asyncio.Queue[_Event] = asyncio.Queue()
+        self._outbox: asyncio.Queue[_Event] = asyncio.Queue(maxsize=1)
         self._is_gone = False
         self.sent: list[_Event] = []
         self._task = asyncio.ensure_future(app(scope, self._receive, self._send))
@@ -274,6 +285,8 @@ class AsgiCall:
         """Have the client leave."""
         self._is_gone = True
         self._inbox.put_nowait({"type": "http.disconnect"})
+        while not self._outbox.empty():
+            self._outbox.get_nowait()
 
     async def event(self) -> _Event:
         """
@@ -306,6 +319,11 @@ class AsgiCall:
                 await self._task
                 return b"".join(parts)
 
+    @property
+    def unread(self) -> int:
+        """How many events of the client the application has not asked for."""
+        return self._inbox.qsize()
+
     async def done(self) -> None:
         """Wait for the application to return, or raise what it raised."""
         await self._task
@@ -318,10 +336,9 @@ class AsgiCall:
         return await self._inbox.get()
 
     async def _send(self, event: _Event) -> None:
-        await asyncio.sleep(0)
         if not self._is_gone:
             self.sent.append(event)
-            self._outbox.put_nowait(event)
+            await self._outbox.put(event)
 
 
 class AsgiDriver:
