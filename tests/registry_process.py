@@ -52,8 +52,8 @@ def deploy(registry: Registry, name: str, version: str, port: int = 9001) -> boo
     return registry.publish(reservation, deployed(port))
 
 
-class _Program:
-    """What the process can do; each method is one command."""
+class Program:
+    """What such a process can do; each method is one command."""
 
     def __init__(self, state: Path) -> None:
         self.state = state
@@ -64,31 +64,39 @@ class _Program:
         self.held: sqlite3.Connection | None = None
 
     def prepare(self) -> bool:
+        """Make or check the file."""
         return self.registry.prepare()
 
     def adopt(self) -> None:
+        """Say that nothing runs."""
         self.registry.adopt([])
 
     def reserve(self, name: str, version: str) -> bool:
+        """Take a version, and keep the reservation."""
         reservation = Reservation.of(Spec(PROJECT, name, version))
         self.kept[f"{name} {version}"] = reservation
         return self.registry.reserve(reservation)
 
     def publish(self, name: str, version: str, port: int = 9001) -> bool:
+        """Publish the reservation that was kept."""
         return self.registry.publish(self.kept[f"{name} {version}"], deployed(port))
 
     def deploy(self, name: str, version: str, port: int = 9001) -> bool:
+        """Reserve and publish."""
         return deploy(self.registry, name, version, port)
 
     def assign(
         self, name: str, version: str, expected: str | None = None
     ) -> str | None:
+        """Make a version main; return the one before."""
         return self.registry.assign(name, version, expected=expected)
 
     def retire(self, name: str, version: str) -> str:
+        """Unroute a version."""
         return self.registry.retire(name, version).version
 
     def forget(self, name: str, version: str) -> None:
+        """Delete a retired version."""
         self.registry.forget(name, version)
 
     def main(self, name: str) -> str | None:
@@ -99,12 +107,15 @@ class _Program:
         return routes[name].main if name in routes else None
 
     def enter(self, key: str) -> int:
+        """Count a request; return its slot."""
         return self.counts.enter(key)
 
     def leave(self, slot: int) -> None:
+        """Count it as ended."""
         self.counts.leave(slot)
 
     def in_flight(self, key: str) -> int:
+        """Return how many requests are in flight anywhere."""
         return in_flight(self.state, key)
 
     def hold(self, change: str | None = None) -> None:
@@ -201,7 +212,7 @@ def together(
     return answers
 
 
-def _serve(program: _Program) -> None:
+def _serve(program: Program) -> None:
     def say(value: object) -> None:
         print(json.dumps(value), flush=True)  # noqa: T201 - it is the protocol
 
@@ -219,4 +230,4 @@ def _serve(program: _Program) -> None:
 
 
 if __name__ == "__main__":
-    _serve(_Program(Path(sys.argv[1])))
+    _serve(Program(Path(sys.argv[1])))

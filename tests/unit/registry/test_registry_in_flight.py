@@ -11,6 +11,9 @@ from daeploy_lib.registry.inflight import InFlight, in_flight
 from daeploy_lib.registry.reader import RegistryReader
 from registry_process import PROJECT, RegistryProcess, processes
 
+# Only Python itself runs in the children, and they end without cleaning up.
+pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
+
 KEY, OTHER = "p\0hello\x001", "p\0hello\x002"
 
 

@@ -20,6 +20,9 @@ from registry_process import (
     open_registry,
 )
 
+# Only Python itself runs in the children, and they end without cleaning up.
+pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
+
 # Seconds; a poll takes microseconds, this allows for a busy machine.
 QUICKLY = 0.05
 
