@@ -109,7 +109,7 @@ async def granian(app: Any) -> AsyncIterator[int]:
     try:
         yield port
     finally:
-        server.stop()
+        server.stop()  # type: ignore[no-untyped-call]
         await serving
 
 
@@ -177,7 +177,8 @@ class RawClient:
 
     async def answer(self, *, method: bytes = b"GET") -> RawAnswer:
         """Read one whole answer, past interim ones."""
-        status, headers = 0, []
+        status = 0
+        headers: list[tuple[bytes, bytes]] = []
         try:
             while status < 200:
                 status, headers = await self.head()

@@ -72,7 +72,9 @@ def locate(scope: Mapping[str, Any]) -> Location:
         raise Refusal(400, "The request target is not an absolute path.", is_final=True)
     below = raw
     if root or len(raw) != len(path):
-        below = _walk(raw, _prefix(scope, path, root, raw))
+        prefix = _prefix(scope, path, root, raw)
+        below = _walk(raw, prefix)
+        root = root or prefix.decode("utf-8", "replace")
     if _DOT_SEGMENT.search(below):
         raise Refusal(400, "The path has a '.' or '..' segment.")
     segment, slash, rest = below[1:].partition(b"/")
@@ -101,7 +103,7 @@ def joined(base: bytes, rest: bytes) -> bytes:
 
 def _prefix(scope: Mapping[str, Any], path: str, root: str, raw: bytes) -> bytes:
     """Return the decoded prefix that stands before the path below the mount."""
-    if _starts_with(path, root):
+    if root and _starts_with(path, root):
         return root.encode()
     # The application was given a root path that a proxy before it has already
     # taken off; only what was mounted since then is in the path.

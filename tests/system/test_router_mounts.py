@@ -5,7 +5,7 @@ import contextlib
 import gc
 import threading
 import warnings
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, MutableMapping
 from types import MappingProxyType
 from typing import Any
 
@@ -133,7 +133,7 @@ async def test_a_websocket_is_refused_in_order() -> None:
 
 async def test_the_lifespan_drains() -> None:
     """As a bare application and as a lifespan, shutting down frees everything."""
-    events: asyncio.Queue[Mapping[str, str]] = asyncio.Queue()
+    events: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
     sent: list[str] = []
 
     async def send(event: Mapping[str, Any]) -> None:
