@@ -14,6 +14,10 @@ LAST_LINES = 50
 # "Step 2/9 : RUN …"; Podman writes STEP and no space.
 _STEP = re.compile(r"step (\d+)/(\d+) ?: ?(.*)", re.IGNORECASE | re.DOTALL)
 _RUNNING_IN = re.compile(r" ---> Running in ([0-9a-f]{12,64})")
+# The builder's own bookkeeping: ids that nobody asked for.
+_NOISE = re.compile(
+    r" ---> (Running in )?[0-9a-f]{12,64}$|Removing intermediate container |--> [0-9a-f]"
+)
 # Colours: what a step writes to standard error comes in red.
 _COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
@@ -83,7 +87,7 @@ class BuildMessages:
         for line in lines:
             # A progress bar rewrites its line: what it ended as counts.
             plain = _COLOUR.sub("", line).rstrip("\r").rpartition("\r")[2].rstrip()
-            if plain:
+            if plain and not _NOISE.match(plain):
                 self._last.append(plain)
                 yield self._event(plain)
 

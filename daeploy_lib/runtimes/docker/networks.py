@@ -6,11 +6,15 @@ from typing import Any
 import docker
 import docker.errors
 
+from daeploy_lib.errors import StartError
 from daeploy_lib.runtimes.docker import labels
 
 # Refused because something is connected, gone already, or in use by a container.
 _STILL_NEEDED = (403, 404, 409, 500)
 _CONNECTED_ALREADY = 403
+_CONFLICT = 409
+# Times that one looks for the network that another process has made.
+_ATTEMPTS = 5
 
 
 def ensure_network(client: docker.APIClient, project: str) -> str:
@@ -20,19 +24,39 @@ def ensure_network(client: docker.APIClient, project: str) -> str:
     Names of networks are not unique before API 1.44: of several that processes
     made at once all keep the oldest, and each removes its own.
     """
-    found = project_networks(client, project)
-    made = ""
-    if not found:
+    for _ in range(_ATTEMPTS):
+        found = project_networks(client, project)
+        if found:
+            return str(found[0]["Id"])
+        made = _create_network(client, project)
+        if made is None:
+            continue
+        found = project_networks(client, project)
+        if found and found[0]["Id"] != made:
+            remove_network(client, made)
+            made = str(found[0]["Id"])
+        return made
+    raise StartError(
+        f"A network {network_name(project)} exists that is not daeploy_lib's, and is "
+        f"left alone. Remove it, or use another project=.",
+        stage="start",
+    )
+
+
+def _create_network(client: docker.APIClient, project: str) -> str | None:
+    """Create the project's bridge; None if another process has just done so."""
+    try:
         made = client.create_network(
             network_name(project),
             driver="bridge",
             check_duplicate=True,
             labels={labels.PROJECT: project},
-        )["Id"]
-        found = project_networks(client, project)
-        if found and found[0]["Id"] != made:
-            remove_network(client, made)
-    return str(found[0]["Id"] if found else made)
+        )
+    except docker.errors.APIError as error:
+        if error.status_code == _CONFLICT:
+            return None
+        raise
+    return str(made["Id"])
 
 
 def network_name(project: str) -> str:
