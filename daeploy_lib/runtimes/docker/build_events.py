@@ -16,7 +16,10 @@ _STEP = re.compile(r"step (\d+)/(\d+) ?: ?(.*)", re.IGNORECASE | re.DOTALL)
 _RUNNING_IN = re.compile(r" ---> Running in ([0-9a-f]{12,64})")
 # The builder's own bookkeeping: ids that nobody asked for.
 _NOISE = re.compile(
-    r" ---> (Running in )?[0-9a-f]{12,64}$|Removing intermediate container |--> [0-9a-f]"
+    r" ---> (Running in )?[0-9a-f]{12,64}$"
+    r"|Removing intermediate container [0-9a-f]"
+    # Podman's.
+    r"|--> [0-9a-f]"
 )
 # Colours: what a step writes to standard error comes in red.
 _COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
