@@ -1,1 +1,81 @@
-"""Ship a new version of a service without fear."""
+"""
+Ship a new version of a service without fear.
+
+``Deployer`` runs versions of a service side by side; ``ShadowRouter`` copies
+every request to all of them and returns only main's answer.
+"""
+
+from daeploy_lib.deployer import Deployer
+from daeploy_lib.domain.route import Route
+from daeploy_lib.domain.service import (
+    Assignment,
+    Leftover,
+    LogLine,
+    Service,
+    Status,
+)
+from daeploy_lib.domain.spec import Hardening, Mount, Readiness, Resources
+from daeploy_lib.errors import (
+    BuildError,
+    DaeployError,
+    DeployError,
+    GateNotPassedError,
+    MainProtectedError,
+    NotReadyError,
+    RegistryError,
+    RouteConflictError,
+    RuntimeUnavailableError,
+    ServiceNotFoundError,
+    SourceError,
+    StaleAssignError,
+    StartError,
+    StateError,
+    VersionExistsError,
+    VersionNotFoundError,
+)
+from daeploy_lib.router.policy import Limits, MirrorPolicy, Timeouts
+from daeploy_lib.runtimes.base import Event, Runtime
+from daeploy_lib.runtimes.docker import DockerRuntime
+from daeploy_lib.shadow_router import ShadowRouter
+from daeploy_lib.show.table import Services
+from daeploy_lib.sources import Directory, PythonImage
+
+__all__ = [
+    "Assignment",
+    "BuildError",
+    "DaeployError",
+    "DeployError",
+    "Deployer",
+    "Directory",
+    "DockerRuntime",
+    "Event",
+    "GateNotPassedError",
+    "Hardening",
+    "Leftover",
+    "Limits",
+    "LogLine",
+    "MainProtectedError",
+    "MirrorPolicy",
+    "Mount",
+    "NotReadyError",
+    "PythonImage",
+    "Readiness",
+    "RegistryError",
+    "Resources",
+    "Route",
+    "RouteConflictError",
+    "Runtime",
+    "RuntimeUnavailableError",
+    "Service",
+    "ServiceNotFoundError",
+    "Services",
+    "ShadowRouter",
+    "SourceError",
+    "StaleAssignError",
+    "StartError",
+    "StateError",
+    "Status",
+    "Timeouts",
+    "VersionExistsError",
+    "VersionNotFoundError",
+]

@@ -14,6 +14,8 @@ def serving(app: Any) -> Iterator[str]:
     """Run *app* under uvicorn on a free port; give its base address."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
+    # Connections wait until the server takes them.
+    listener.listen()
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()

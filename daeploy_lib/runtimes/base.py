@@ -114,8 +114,14 @@ class BuildInput(Protocol):
         """Whether the content says itself how it is built."""
         ...
 
-    def write_tar(self, add: Mapping[str, bytes]) -> "Iterator[bytes]":
-        """Yield the context as an uncompressed tar, with the *add* files in it."""
+    def read(self, path: str) -> bytes | None:
+        """Return the content of a small file; None if it is not there."""
+        ...
+
+    def write_tar(
+        self, add: Mapping[str, bytes], *, under: str = ""
+    ) -> Iterator[bytes]:
+        """Yield the context as a tar; *add* at its top, the content *under* it."""
         ...
 
 

@@ -1,1 +1,7 @@
 """Sources of a service, made into a vetted build context."""
+
+from daeploy_lib.sources.directory import Directory, open_source
+from daeploy_lib.sources.project import write_project
+from daeploy_lib.sources.python_image import PythonImage
+
+__all__ = ["Directory", "PythonImage", "open_source", "write_project"]

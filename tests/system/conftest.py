@@ -80,6 +80,8 @@ def serving() -> Callable[[Any], AbstractContextManager[str]]:
 def _serving(app: Any) -> Iterator[str]:
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
+    # Connections wait until the server takes them.
+    listener.listen()
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()

@@ -51,12 +51,14 @@ class Recipe:
     Attributes:
         dockerfile: Its path in the context.
         files: Files that are added to the context, by path.
+        under: Directory of the context that the content is put in.
         build_args: Values of the Dockerfile's ``ARG`` names.
     """
 
     dockerfile: str = "Dockerfile"
-    files: dict[str, bytes] = attrs.field(factory=dict)
-    build_args: dict[str, str] = attrs.field(factory=dict, repr=_names_only)
+    files: Mapping[str, bytes] = attrs.field(factory=dict)
+    under: str = ""
+    build_args: Mapping[str, str] = attrs.field(factory=dict, repr=_names_only)
 
 
 class _Context:
@@ -162,7 +164,7 @@ class _Order:
 def _messages(engine: Engine, order: _Order) -> Generator[dict[str, Any], None, None]:
     """Yield the engine's messages; closing the iterator cancels the build."""
     spec, recipe, timeout = order.spec, order.recipe, order.timeout
-    context = _Context(order.source.write_tar(recipe.files))
+    context = _Context(order.source.write_tar(recipe.files, under=recipe.under))
     deadline = time.monotonic() + timeout
     responses: list[requests.Response] = []
     client = engine.stream()

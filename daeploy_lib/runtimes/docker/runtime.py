@@ -22,6 +22,7 @@ from daeploy_lib.runtimes.docker.networks import remove_if_unused
 from daeploy_lib.runtimes.docker.recipes import recipe_for
 from daeploy_lib.runtimes.docker.starting import start_container
 from daeploy_lib.runtimes.docker.stopping import stop_container
+from daeploy_lib.sources.python_image import PythonImage
 
 
 class DockerRuntime:
@@ -60,7 +61,7 @@ class DockerRuntime:
         self,
         endpoint: str | None = None,
         *,
-        python_image: object | None = None,
+        python_image: PythonImage | None = None,
         ports: Iterable[int] = settings.DEFAULT_PORTS,
         bind: str = "127.0.0.1",
         reach: str = "auto",

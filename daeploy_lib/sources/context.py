@@ -1,0 +1,170 @@
+"""
+A build context: vetted members with one digest, streamed as a tar.
+
+The same content gives the same bytes, whenever and by whomever it was written:
+members are sorted, owned by root, dated alike, and readable by everybody, since
+the service runs as another user than the one who wrote them.
+"""
+
+import hashlib
+import os
+import stat
+import tarfile
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import BinaryIO
+
+from daeploy_lib.errors import SourceError
+from daeploy_lib.sources.members import Member, refused
+
+_CHUNK_BYTES = 256 * 1024
+# 2000-01-01. Not 0: a wheel, which is a zip, cannot hold times before 1980.
+_MTIME = 946_684_800
+_TYPES = {
+    "file": tarfile.REGTYPE,
+    "link": tarfile.SYMTYPE,
+    "directory": tarfile.DIRTYPE,
+}
+_MODE_EXECUTABLE, _MODE_PLAIN = 0o755, 0o644
+
+
+class Context:
+    """
+    A vetted directory, as runtimes take it.
+
+    Files are read in chunks and never as a whole. One that changes between its
+    digest and its use is an error and not another program under this digest.
+
+    Args:
+        root: The directory.
+        members: What of it is in the context.
+    """
+
+    def __init__(self, root: Path, members: tuple[Member, ...]) -> None:
+        self._root = root
+        self._members = members
+
+    @property
+    def has_dockerfile(self) -> bool:
+        """Whether the content says itself how it is built."""
+        return self._has("Dockerfile")
+
+    @cached_property
+    def digest(self) -> str:
+        """
+        ``sha256:…`` over paths, kinds, executable bits, targets and contents.
+
+        Raises:
+            SourceError: If a file cannot be read.
+        """
+        total = hashlib.sha256()
+        for member in self._members:
+            content = self._file_digests.get(member.path, "")
+            fields = (member.kind, member.path, member.target, content)
+            mark = "x" if member.kind == "file" and member.is_executable else "-"
+            total.update("\0".join((mark, *fields)).encode() + b"\0\n")
+        return f"sha256:{total.hexdigest()}"
+
+    @cached_property
+    def _file_digests(self) -> Mapping[str, str]:
+        digests = {}
+        for member in self._members:
+            if member.kind == "file":
+                content = hashlib.sha256()
+                for chunk in self._chunks(member):
+                    content.update(chunk)
+                digests[member.path] = content.hexdigest()
+        return digests
+
+    def read(self, path: str) -> bytes | None:
+        """Return the content of a small file; None if it is not there."""
+        for member in self._members:
+            if member.path == path and member.kind == "file":
+                return b"".join(self._chunks(member))
+        return None
+
+    def write_tar(
+        self, add: Mapping[str, bytes], *, under: str = ""
+    ) -> Iterator[bytes]:
+        """
+        Yield the context as a tar.
+
+        Args:
+            add: More files, by path; they stand at the top.
+            under: A directory that the content is put in; "": at the top.
+
+        Raises:
+            SourceError: If a file has changed since its digest was taken.
+        """
+        prefix = f"{under}/" if under else ""
+        for path, content in sorted(add.items()):
+            yield _header(Member(path, "file", size=len(content)), path)
+            yield content
+            yield _padding(len(content))
+        for member in self._members:
+            yield _header(member, prefix + member.path)
+            if member.kind == "file":
+                yield from self._unchanged(member)
+                yield _padding(member.size)
+        yield bytes(2 * tarfile.BLOCKSIZE)
+
+    def _has(self, path: str) -> bool:
+        return any(m.path == path and m.kind != "directory" for m in self._members)
+
+    def _unchanged(self, member: Member) -> Iterator[bytes]:
+        wanted = self._file_digests[member.path]
+        content = hashlib.sha256()
+        for chunk in self._chunks(member):
+            content.update(chunk)
+            yield chunk
+        if content.hexdigest() != wanted:
+            raise self._changed(member)
+
+    def _chunks(self, member: Member) -> Iterator[bytes]:
+        """Yield the content, exactly as long as it was when it was listed."""
+        left = member.size
+        with self._open(member) as file:
+            while left:
+                chunk = file.read(min(_CHUNK_BYTES, left))
+                if not chunk:
+                    raise self._changed(member)
+                left -= len(chunk)
+                yield chunk
+            if file.read(1):
+                raise self._changed(member)
+
+    def _open(self, member: Member) -> BinaryIO:
+        # A file that has meanwhile become a link or a pipe is not followed,
+        # and does not make us wait.
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        try:
+            file = open(os.open(self._root / member.path, flags), "rb")  # noqa: PTH123, SIM115
+        except OSError as error:
+            raise refused(
+                self._root, f"{member.path} cannot be read: {error.strerror}"
+            ) from None
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            file.close()
+            raise self._changed(member)
+        return file
+
+    def _changed(self, member: Member) -> SourceError:
+        return refused(
+            self._root,
+            f"{member.path} changed while it was read. Deploy when it is complete",
+        )
+
+
+def _header(member: Member, path: str) -> bytes:
+    info = tarfile.TarInfo(path)
+    info.type = _TYPES[member.kind]
+    info.mode = _MODE_EXECUTABLE if member.is_executable else _MODE_PLAIN
+    info.mtime = _MTIME
+    info.linkname = member.target
+    info.size = member.size
+    return info.tobuf(tarfile.PAX_FORMAT)
+
+
+def _padding(size: int) -> bytes:
+    return bytes(-size % tarfile.BLOCKSIZE)
