@@ -9,8 +9,8 @@ from typing import Any, Protocol, cast
 
 from daeploy_lib.domain.route import Route
 from daeploy_lib.registry.reader import RegistryReader
-from daeploy_lib.router.exchange import ClientGoneError, Exchange, Send
-from daeploy_lib.router.failure import AnswerBrokenError
+from daeploy_lib.router.exchange import Exchange, Send
+from daeploy_lib.router.failure import AnswerBrokenError, ClientGoneError
 from daeploy_lib.router.inbound import Event, Receive
 from daeploy_lib.router.loops import LoopState
 from daeploy_lib.router.marks import Marks
@@ -264,11 +264,8 @@ class ShadowRouter:
         state = self._states.get(loop)
         if state is None:
             # What a loop that has been closed left behind cannot be used.
-            self._states = {
-                known: kept
-                for known, kept in self._states.items()
-                if not known.is_closed()
-            }
+            for known in [known for known in self._states if known.is_closed()]:
+                self._states.pop(known).abandon()
             state = LoopState(loop, self._settings.limits, self._settings.timeouts)
             state.guard()
             self._states[loop] = state

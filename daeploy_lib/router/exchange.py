@@ -12,7 +12,11 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from daeploy_lib.router.answer import MainCall
-from daeploy_lib.router.failure import AnswerBrokenError, refusal_for
+from daeploy_lib.router.failure import (
+    AnswerBrokenError,
+    ClientGoneError,
+    refusal_for,
+)
 from daeploy_lib.router.headers import for_client
 from daeploy_lib.router.inbound import Event, Inbound, Receive
 from daeploy_lib.router.loops import LoopState
@@ -29,10 +33,6 @@ _log = logging.getLogger(__name__)
 
 # A turn or two of the loop, in which it reads what main has sent meanwhile.
 _LOOK_AGAIN_SECONDS = 0.001
-
-
-class ClientGoneError(Exception):
-    """The client has left; nobody is there to be told."""
 
 
 class Exchange:
@@ -277,7 +277,9 @@ class Exchange:
             self._pull_body()
 
     def _client_is_idle(self) -> None:
-        self._end(Refusal(408, "The body did not come in time.", is_final=True))
+        if not self._has_started:  # else it may well be waiting for main
+            late = Refusal(408, "The body did not come in time.", is_final=True)
+            self._end(late)
 
     # The end
 

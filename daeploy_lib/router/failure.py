@@ -63,3 +63,7 @@ class AnswerBrokenError(ConnectionError):
     the server end the client's connection, so that the client notices
     (RFC 9112, section 8).
     """
+
+
+class ClientGoneError(Exception):
+    """The client has left; nobody is there to be told."""

@@ -96,12 +96,17 @@ class LoopState:
             self._quiet = asyncio.Event()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._quiet.wait(), seconds)
-        for one in tuple(self._under_way):
-            one.give_up()
+        self.abandon()
         # Exchanges that were told to end answer in the loop's next turn.
         await asyncio.sleep(0)
         self.close()
         await self._guard.aclose()
+
+    def abandon(self) -> None:
+        """End everything that is under way, also if the loop is no more."""
+        for one in tuple(self._under_way):
+            with contextlib.suppress(RuntimeError):  # "Event loop is closed"
+                one.give_up()
 
     def close(self) -> None:
         """End every connection and timer."""
@@ -121,5 +126,6 @@ class LoopState:
         try:
             yield
         finally:
+            self.abandon()
             self.close()
             await asyncio.sleep(0)  # transports close in the loop's next turn

@@ -147,7 +147,8 @@ class Timeouts:
         connect: Until a version accepts a connection.
         first_byte: From the end of the request until main begins to answer.
         idle: Between two parts of main's answer, or of the client's upload.
-        shadow: For one copy as a whole, counted anew from the end of the upload.
+        shadow: For one copy, counted anew with each part of the client's upload
+            and of main's answer: a shadow may take this much longer than main.
 
     Raises:
         ValueError: If one is not finite and above 0.

@@ -129,6 +129,9 @@ class Copy(Call):
         is_too_much = self._queued and self._tally.held > self._limits.max_bytes
         if lag > self._limits.max_lag_bytes or is_too_much:
             self._settle(Outcome.dropped_bytes)
+        else:
+            # The lag is the bound of an upload, which may take its time.
+            self._state.shadow.start(self, self._late)
 
     def finish(self) -> None:
         """Note that the request is complete; its deadline starts anew."""
@@ -138,8 +141,10 @@ class Copy(Call):
             self.is_sent = not self._queue and self.connection is not None
 
     def main_went_on(self, body_bytes: int) -> None:
-        """Note how much main has answered so far; the copy may read as far."""
+        """Note how much main has answered so far; the copy may take as long."""
         self._main_bytes = body_bytes
+        if not self._is_settled and self._answer is None:
+            self._state.shadow.start(self, self._late)
         if self.connection is not None and not self._is_far_ahead():
             self.connection.resume_reading()
 
@@ -242,10 +247,10 @@ class Copy(Call):
         if self._is_settled:
             return
         self._is_settled = True
-        self.abort()
         if self._answer is None:
             self._free()
         self._version_tally.count(outcome)
+        self.abort()
 
     def _free(self) -> None:
         """Give back everything that the copy holds."""

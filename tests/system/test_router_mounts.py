@@ -191,6 +191,28 @@ def test_one_router_serves_one_loop_after_another() -> None:
     assert [str(warning.message) for warning in caught] == []
 
 
+def test_a_loop_that_ends_takes_its_copies_along() -> None:
+    """Copies under way when their loop ends are not in flight for ever."""
+    routes: dict[str, Route] = {}
+    router = ShadowRouter(routes)
+
+    async def stay(wire: Wire) -> None:
+        await wire.until_closed()
+
+    async def ask_once() -> None:
+        async with ScriptedUpstream(Echo()) as main, ScriptedUpstream(stay) as shadow:
+            addresses = {"1": main.address, "2": shadow.address}
+            routes["hello"] = Route(addresses, main="1")
+            assert await ask(router) == b"main"
+
+    for _ in range(3):
+        asyncio.run(ask_once())
+    stats: Any = router.stats()
+    version = stats["shadows"]["hello"]["2"]
+    assert version["requests"] == sum(version["outcomes"].values()) == 3
+    assert version["in_flight"] == 0
+
+
 class FakeRegistry:
     """A source of routes like the registry's, in memory."""
 
