@@ -54,11 +54,19 @@ class Files:
         """Whether one of the files is a Dockerfile."""
         return "Dockerfile" in self.files
 
-    def write_tar(self, add: Mapping[str, bytes]) -> Iterator[bytes]:
+    def read(self, path: str) -> bytes | None:
+        """Return a file's content; None if it is not there."""
+        text = self.files.get(path)
+        return None if text is None else text.encode()
+
+    def write_tar(
+        self, add: Mapping[str, bytes], *, under: str = ""
+    ) -> Iterator[bytes]:
         """Yield the files as a tar, in small pieces."""
         buffer = io.BytesIO()
         with tarfile.open(fileobj=buffer, mode="w") as tar:
-            texts = {name: text.encode() for name, text in self.files.items()}
+            prefix = f"{under}/" if under else ""
+            texts = {prefix + name: text.encode() for name, text in self.files.items()}
             for name, content in {**texts, **add}.items():
                 member = tarfile.TarInfo(name)
                 member.size, member.mode = len(content), 0o644

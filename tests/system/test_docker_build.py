@@ -141,9 +141,11 @@ class Broken(Files):
 
     error: Exception = attrs.field(factory=OSError)
 
-    def write_tar(self, add: Mapping[str, bytes]) -> Iterator[bytes]:
+    def write_tar(
+        self, add: Mapping[str, bytes], *, under: str = ""
+    ) -> Iterator[bytes]:
         """Yield a beginning, then fail."""
-        del add
+        del add, under
         yield b"\0" * 512
         raise self.error
 

@@ -1,6 +1,7 @@
 """The one place where errors of the engine and of its client become ours."""
 
 import errno
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -178,4 +179,6 @@ def _reason(chain: list[BaseException]) -> str:
         if isinstance(cause, OSError) and cause.strerror:
             return str(cause.strerror).lower()
     last = chain[-1]
-    return str(last) or type(last).__name__
+    # The address of a request has the build arguments in it.
+    words = re.sub(r"with url: \S+", "", str(last)).strip()
+    return words or type(last).__name__
