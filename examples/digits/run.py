@@ -18,7 +18,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from starlette.applications import Starlette
 
-from daeploy_lib import Deployer, Resources, ShadowRouter
+from daeploy_lib import Deployer, Limits, Resources, ShadowRouter, Timeouts
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
@@ -26,7 +26,7 @@ sys.path.insert(0, str(HERE.parent))
 from serving import serving  # noqa: E402 - it lies beside this folder
 
 # Seconds for the shadow to answer its last copies.
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 
 
 def main(folder: str) -> None:
@@ -44,8 +44,12 @@ def main(folder: str) -> None:
             )
         print(deployer.ls())
 
+        # Clients wait for main only, and the forest is slower: no copy is dropped
+        # for being one of too many under way.
+        limits = Limits(max_in_flight=len(images))
+        router = ShadowRouter(deployer, limits=limits, timeouts=Timeouts(shadow=120))
         app = Starlette()
-        app.mount("/services", ShadowRouter(deployer))
+        app.mount("/services", router)
         with serving(app) as address, httpx.Client(base_url=address) as client:
             for number, pixels in enumerate(images.tolist()):
                 client.post(

@@ -13,7 +13,7 @@ from sklearn.model_selection import train_test_split
 
 MODELS = {
     "logistic": LogisticRegression(max_iter=5000),
-    "forest": RandomForestClassifier(n_estimators=50, random_state=0),
+    "forest": RandomForestClassifier(n_estimators=20, random_state=0),
 }
 
 digits = load_digits()
