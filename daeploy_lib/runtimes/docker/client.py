@@ -1,6 +1,7 @@
 """The connection to the engine: made at the first use, and again after a fork."""
 
 import os
+import socket
 import threading
 from collections.abc import Callable
 from typing import TypeVar
@@ -109,6 +110,11 @@ class Engine:
 def _connect(endpoint: Endpoint) -> docker.APIClient:
     if endpoint.problem:
         raise unreachable(endpoint, endpoint.problem)
+    if endpoint.socket is not None:
+        # The client leaves a socket open that it cannot connect.
+        with socket.socket(socket.AF_UNIX) as attempt:
+            attempt.settimeout(CONNECT_TIMEOUT_S)
+            attempt.connect(endpoint.socket)
     try:
         client = _client(endpoint, CONNECT_TIMEOUT_S, "auto")
     except (TypeError, KeyError, AttributeError, ValueError) as error:

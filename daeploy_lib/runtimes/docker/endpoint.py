@@ -52,6 +52,13 @@ class Endpoint:
         return parts.hostname if parts.scheme not in ("unix", "npipe") else None
 
     @property
+    def socket(self) -> str | None:
+        """The path of a local socket; None for other endpoints."""
+        scheme, _, path = self.url.partition("://")
+        # The client takes paths without their first slash as well.
+        return f"/{path.lstrip('/')}" if scheme == "unix" else None
+
+    @property
     def is_local(self) -> bool:
         """Whether a port that the engine opens on loopback is reached from here."""
         return self.host is None or (

@@ -1,6 +1,7 @@
 """The one place where errors of the engine and of its client become ours."""
 
 import errno
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,12 @@ FOREIGN = (
     requests.exceptions.RequestException,
     urllib3.exceptions.HTTPError,
     OSError,
+)
+
+_TIMEOUTS = (
+    TimeoutError,
+    requests.exceptions.Timeout,
+    urllib3.exceptions.TimeoutError,
 )
 
 
@@ -168,16 +175,12 @@ def _errno(error: BaseException) -> int | None:
 
 def _reason(chain: list[BaseException]) -> str:
     """Return the plainest words for why nothing answers."""
-    timeouts = (
-        TimeoutError,
-        requests.exceptions.Timeout,
-        urllib3.exceptions.TimeoutError,
-    )
-    if any(isinstance(cause, timeouts) for cause in chain):
-        return "it does not answer in time"
     for cause in chain:
-        if isinstance(cause, OSError) and cause.strerror:
-            return str(cause.strerror).lower()
+        # Before the timeouts: a refusal is one, in the client's classes.
+        if _errno(cause) is not None and not isinstance(cause, TimeoutError):
+            return os.strerror(_errno(cause) or 0).lower()
+    if any(isinstance(cause, _TIMEOUTS) for cause in chain):
+        return "it does not answer in time"
     last = chain[-1]
     # The address of a request has the build arguments in it.
     words = re.sub(r"with url: \S+", "", str(last)).strip()
