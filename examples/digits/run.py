@@ -26,7 +26,7 @@ sys.path.insert(0, str(HERE.parent))
 from serving import serving  # noqa: E402 - it lies beside this folder
 
 # Seconds for the shadow to answer its last copies.
-PATIENCE_S = 120.0
+PATIENCE_S = 60.0
 
 
 def main(folder: str) -> None:

@@ -1,5 +1,6 @@
 """A classifier of handwritten digits; $MODEL says which."""
 
+import logging
 import os
 from typing import Annotated
 
@@ -16,6 +17,8 @@ MODELS = {
     "forest": RandomForestClassifier(n_estimators=20, random_state=0),
 }
 
+logging.basicConfig(level=logging.INFO, format="%(message)s")
+log = logging.getLogger("digits")
 digits = load_digits()
 images, _, labels, _ = train_test_split(digits.data, digits.target, random_state=0)
 model = MODELS[os.environ["MODEL"]].fit(images, labels)
@@ -38,7 +41,7 @@ def ready() -> str:
 def predict(image: Image, x_image: Annotated[str, Header()]) -> dict[str, int]:
     """Return the digit; also write it to the log, under the client's number."""
     digit = int(model.predict([image.pixels])[0])
-    print(f"image {x_image} digit {digit}", flush=True)
+    log.info("image %s digit %s", x_image, digit)
     return {"digit": digit}
 
 
