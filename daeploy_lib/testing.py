@@ -384,25 +384,32 @@ class AsgiDriver:
             body: Sent at once; None to send it in parts afterwards.
             scope: Entries of the scope that differ.
         """
-        path, _, query = target.partition(b"?")
-        call = AsgiCall(
-            self._app,
-            {
-                "type": "http",
-                "asgi": {"version": "3.0", "spec_version": "2.3"},
-                "http_version": "1.1",
-                "method": method,
-                "scheme": "http",
-                "path": unquote(path.decode("ascii")),
-                "raw_path": path,
-                "query_string": query,
-                "root_path": self._root_path,
-                "headers": list(headers),
-                "client": ("127.0.0.1", 50000),
-                "server": ("127.0.0.1", 80),
-                **scope,
-            },
-        )
+        call = AsgiCall(self._app, self.scope(method, target, headers, **scope))
         if body is not None:
             call.send(body)
         return call
+
+    def scope(
+        self,
+        method: str,
+        target: bytes,
+        headers: Sequence[tuple[bytes, bytes]] = ((b"host", b"test"),),
+        **changes: Any,
+    ) -> _Event:
+        """Return the scope of a request, as a server makes it."""
+        path, _, query = target.partition(b"?")
+        return {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": "1.1",
+            "method": method,
+            "scheme": "http",
+            "path": unquote(path.decode("ascii")),
+            "raw_path": path,
+            "query_string": query,
+            "root_path": self._root_path,
+            "headers": list(headers),
+            "client": ("127.0.0.1", 50000),
+            "server": ("127.0.0.1", 80),
+            **changes,
+        }

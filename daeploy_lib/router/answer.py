@@ -47,7 +47,6 @@ class MainCall(Call):
         "_buffered",
         "_changed",
         "_has_body",
-        "_is_retry",
         "_opened",
         "_roomy",
         "_state",
@@ -82,7 +81,6 @@ class MainCall(Call):
         self._roomy = roomy
         self._began_at = state.loop.time()
         self._was_reused = False
-        self._is_retry = False
         self._buffer: list[bytes] = []
         self._buffered = 0
         self._unsent = 0
@@ -204,7 +202,6 @@ class MainCall(Call):
         super().failed(failure)
         self._stop_clocks()
         if self._may_retry(failure):
-            self._is_retry = True
             self.start(afresh=True)
             return
         self.failure = failure
@@ -217,12 +214,12 @@ class MainCall(Call):
         Return whether the request may be sent a second time.
 
         A version may close an idle connection just as it is used again. Then,
-        before any byte of an answer, and only if repeating changes nothing.
+        before any byte of an answer, and only if repeating changes nothing. Once,
+        for the second time goes over a new connection.
         """
         return (
             failure is Failure.closed
             and self._was_reused
-            and not self._is_retry
             and not self._has_body
             and self.method in _IDEMPOTENT
             and not self.is_aborted

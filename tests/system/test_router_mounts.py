@@ -5,7 +5,7 @@ import contextlib
 import gc
 import threading
 import warnings
-from collections.abc import AsyncIterator, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Iterator, Mapping, MutableMapping
 from types import MappingProxyType
 from typing import Any
 
@@ -15,8 +15,9 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from daeploy_lib.domain.route import Route
+from daeploy_lib.router.policy import Limits
 from daeploy_lib.shadow_router import ShadowRouter
-from daeploy_lib.testing import AsgiDriver, ScriptedUpstream, Wire
+from daeploy_lib.testing import AsgiDriver, Script, ScriptedUpstream, Wire
 from router_fronts import FRONTS, Echo, fetch, get, until, uvicorn_httptools
 
 App = Any
@@ -159,58 +160,57 @@ async def test_the_lifespan_drains() -> None:
         assert router.stats()["connections"] == 0
 
 
-def test_one_router_serves_one_loop_after_another() -> None:
-    """Connections end with their loop, without aclose() and without a warning."""
+@contextlib.contextmanager
+def elsewhere(*scripts: Script) -> Iterator[list[str]]:
+    """Yield the addresses of upstreams that outlive the loops of a test."""
     ready, done = threading.Event(), threading.Event()
     addresses: list[str] = []
 
     async def serve() -> None:
-        async with ScriptedUpstream(Echo()) as upstream:
-            addresses.append(upstream.address)
+        async with contextlib.AsyncExitStack() as stack:
+            for script in scripts:
+                upstream = await stack.enter_async_context(ScriptedUpstream(script))
+                addresses.append(upstream.address)
             ready.set()
             await asyncio.get_running_loop().run_in_executor(None, done.wait)
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()
     ready.wait()
-    router = ShadowRouter({"hello": Route({"1": addresses[0]}, main="1")})
+    try:
+        yield addresses
+    finally:
+        done.set()
+        thread.join()
 
-    async def ask() -> bytes:
-        call = AsgiDriver(router).request("GET", b"/hello/")
-        await call.start()
-        return await call.body()
 
-    with warnings.catch_warnings(record=True) as caught:
+def test_one_router_serves_one_loop_after_another() -> None:
+    """Connections end with their loop, without aclose() and without a warning."""
+    with elsewhere(Echo()) as (address,), warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
+        router = ShadowRouter({"hello": Route({"1": address}, main="1")})
         for _ in range(3):
-            assert asyncio.run(ask()) == b"main"
+            assert asyncio.run(ask(router)) == b"main"
             assert router.stats()["connections"] == 0
         gc.collect()
-    done.set()
-    thread.join()
-    assert [str(warning.message) for warning in caught] == []
+    assert [str(warning.message) for warning in seen] == []
 
 
 def test_a_loop_that_ends_takes_its_copies_along() -> None:
     """Copies under way when their loop ends are not in flight for ever."""
-    routes: dict[str, Route] = {}
-    router = ShadowRouter(routes)
 
     async def stay(wire: Wire) -> None:
         await wire.until_closed()
 
-    async def ask_once() -> None:
-        async with ScriptedUpstream(Echo()) as main, ScriptedUpstream(stay) as shadow:
-            addresses = {"1": main.address, "2": shadow.address}
-            routes["hello"] = Route(addresses, main="1")
-            assert await ask(router) == b"main"
-
-    for _ in range(3):
-        asyncio.run(ask_once())
-    stats: Any = router.stats()
-    version = stats["shadows"]["hello"]["2"]
-    assert version["requests"] == sum(version["outcomes"].values()) == 3
-    assert version["in_flight"] == 0
+    with elsewhere(Echo(), stay) as (main, shadow):
+        route = Route({"1": main, "2": shadow}, main="1")
+        router = ShadowRouter({"hello": route})
+        for _ in range(3):
+            asyncio.run(ask(router))
+        stats: Any = router.stats()
+        version = stats["shadows"]["hello"]["2"]
+        assert version["outcomes"] == {"timeout": 3}
+        assert version["in_flight"] == 0
 
 
 class FakeRegistry:
@@ -296,6 +296,26 @@ async def test_a_version_taken_away_while_entering_is_not_asked() -> None:
         )
         assert await ask(router) == b"2"
         await until(lambda: len(registry.left) == len(registry.entered))
+
+
+async def test_dropped_copies_are_counted_out() -> None:
+    """A copy that is not sent for want of a place leaves at once."""
+
+    async def stay(wire: Wire) -> None:
+        await wire.until_closed()
+
+    async with ScriptedUpstream(Echo()) as main, ScriptedUpstream(stay) as shadow:
+        route = Route({"1": main.address, "2": shadow.address}, main="1")
+        registry = FakeRegistry({"hello": route})
+        router = ShadowRouter(
+            registry,  # type: ignore[arg-type]
+            limits=Limits(max_in_flight=1),
+        )
+        for _ in range(3):
+            await ask(router)
+        assert len(registry.entered) - len(registry.left) == 1
+        await router.aclose(drain=0.0)
+        assert sorted(registry.entered) == sorted(registry.left)
 
 
 async def test_refused_requests_are_counted_out() -> None:

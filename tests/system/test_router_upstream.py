@@ -119,29 +119,76 @@ async def test_a_surplus_answer_that_comes_late_closes_the_connection() -> None:
 async def test_a_surplus_answer_not_yet_read_is_seen_before_reuse() -> None:
     """What is still in the socket is found when the connection is taken."""
     loop = asyncio.get_running_loop()
+    bodies: list[bytes] = []
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(event: Any) -> None:
+        bodies.append(event.get("body", b""))
+
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.setblocking(False)  # noqa: FBT003 - the standard library's own
-        port = server.getsockname()[1]
-        router = ShadowRouter(
-            {"hello": Route({"1": f"http://127.0.0.1:{port}"}, main="1")}
-        )
-        driver = AsgiDriver(router)
-        asking = asyncio.ensure_future(ask(driver))
-        wire, _ = await loop.sock_accept(server)
-        await loop.sock_recv(wire, 65536)
-        await loop.sock_sendall(wire, answer(b"first"))
-        assert await asking == (200, b"first")
-        # Sent within this turn of the loop: the router has not read it when
-        # the next request takes the connection.
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+        router = ShadowRouter({"hello": Route({"1": address}, main="1")})
+
+        async def serve(body: bytes) -> socket.socket:
+            wire, _ = await loop.sock_accept(server)
+            await loop.sock_recv(wire, 65536)
+            await loop.sock_sendall(wire, answer(body))
+            return wire
+
+        first = asyncio.ensure_future(serve(b"first"))
+        scope = AsgiDriver(router).scope("GET", b"/hello/")
+        await router(scope, receive, send)
+        second = asyncio.ensure_future(serve(b"second"))
+        wire = await first
+        await asyncio.sleep(0)  # the second server waits for a connection
+        # In one turn of the loop: it cannot read this before it is too late.
         wire.send(answer(b"for nobody"))
-        asking = asyncio.ensure_future(ask(driver))
-        again, _ = await asyncio.wait_for(loop.sock_accept(server), 5)
-        await loop.sock_recv(again, 65536)
-        await loop.sock_sendall(again, answer(b"second"))
-        assert await asking == (200, b"second")
-        await router.aclose()
+        await router(scope, receive, send)
+        assert b"".join(bodies) == b"firstsecond"
         wire.close()
-        again.close()
+        (await second).close()
+        await router.aclose()
+
+
+async def test_an_answer_before_the_upload_ends_uses_up_the_connection() -> None:
+    """What is left of a request must not become the beginning of the next."""
+
+    async def main(wire: Wire) -> None:
+        await wire.head()
+        await wire.send(answer(b"enough"))
+        await wire.until_closed()
+
+    async with routed(main) as (driver, upstream, _):
+        for number in (1, 2):
+            call = driver.request(
+                "POST", b"/hello/", headers=[HOST, (b"content-length", b"9")], body=None
+            )
+            call.send(b"abc", more=True)
+            assert (await call.start())[0] == 200
+            assert await call.body() == b"enough"
+            assert len(upstream.wires) == number
+
+
+async def test_a_client_that_leaves_in_an_endless_answer_ends_it() -> None:
+    """Also while main sends as fast as it can."""
+
+    async def main(wire: Wire) -> None:
+        await wire.request()
+        await wire.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while True:
+            await wire.send(b"10000\r\n" + b"x" * 65536 + b"\r\n")
+
+    async with routed(main) as (driver, _, router):
+        call = driver.request("GET", b"/hello/")
+        await call.start()
+        await call.event()
+        call.disconnect()
+        await asyncio.wait_for(call.done(), 5)
+        assert router.stats()["client_gone"] == 1
+        await until(lambda: router.stats()["connections"] == 0)
 
 
 async def test_a_body_beyond_its_length_is_cut() -> None:
@@ -204,12 +251,26 @@ async def test_an_idempotent_request_is_retried_once() -> None:
         assert len(seen) == 3
 
 
-async def test_a_post_is_never_sent_twice() -> None:
-    """The same for a POST is a 502, for it may have been acted upon."""
+@pytest.mark.parametrize(("method", "body"), [("POST", b""), ("PUT", b"x")])
+async def test_other_requests_are_never_sent_twice(method: str, body: bytes) -> None:
+    """The same for a POST, or with a body, is a 502: it may have been acted upon."""
     seen: list[bytes] = []
     async with routed(closing_second(seen)) as (driver, upstream, _):
-        assert await ask(driver, "POST", b"x") == (200, b"ok")
-        status, _ = await ask(driver, "POST", b"x")
+        assert await ask(driver, method, body) == (200, b"ok")
+        status, _ = await ask(driver, method, body)
+        assert status == 502
+        assert len(upstream.wires) == 1
+
+
+async def test_a_new_connection_is_not_retried() -> None:
+    """A version that closes without an answer has seen the request."""
+
+    async def main(wire: Wire) -> None:
+        await wire.request()
+        wire.close()
+
+    async with routed(main) as (driver, upstream, _):
+        status, _ = await ask(driver)
         assert status == 502
         assert len(upstream.wires) == 1
 
