@@ -11,8 +11,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import attrs
+
 from daeploy_lib.domain.names import check_name
-from daeploy_lib.domain.service import Assignment, Leftover, LogLine, Service
+from daeploy_lib.domain.service import (
+    Assignment,
+    Leftover,
+    LogLine,
+    Service,
+    Status,
+)
 from daeploy_lib.domain.spec import Hardening, Mount, Readiness, Resources, Spec
 from daeploy_lib.errors import DaeployError
 from daeploy_lib.lifecycle.assigning import assign, rollback
@@ -280,8 +288,11 @@ class Deployer:
             NotReadyError: If it does not answer now.
             StaleAssignError: If main is not the *expected* version.
         """
-        assign(self._open(), name, version, expected=expected)
-        return self.get(name, version)
+        project = self._open()
+        assign(project, name, version, expected=expected)
+        # It has just answered; asking the engine again would tell no more.
+        record = find_record(project, name, version)
+        return attrs.evolve(service_of(project, record, None), status=Status.running)
 
     def rollback(self, name: str) -> Service:
         """
@@ -375,17 +386,23 @@ class Deployer:
         atexit.unregister(self.close)
         try:
             deployed, self._deployed = self._deployed, []
-            if self._is_ephemeral:
+            if self._is_ephemeral and deployed:
                 self._kill_deployed(deployed)
         finally:
             self._runtime.close()
 
     def _kill_deployed(self, deployed: Sequence[tuple[str, str]]) -> None:
-        # Newest first, so that a main goes after its shadows.
-        for name, version in reversed(deployed):
+        own = [
+            (record.is_main, record.name, record.version)
+            for record in self._open().registry.versions()
+            if (record.name, record.version) in deployed
+        ]
+        # A main goes after its shadows; False sorts before True.
+        for _, name, version in sorted(own):
             try:
                 self.kill(name, version)
             except LookupError:
+                # Another process was faster.
                 continue
             except DaeployError as error:
                 _log.warning("Did not kill %s %s: %s", name, version, error)

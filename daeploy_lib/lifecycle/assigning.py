@@ -23,7 +23,7 @@ def assign(
     _check_ready(find_record(project, name, version))
     previous = project.registry.assign(name, version, expected=expected)
     if previous != version:
-        share_processors(project, name)
+        share_processors(project, name, {version, *filter(None, [previous])})
 
 
 def rollback(project: Project, name: str) -> str:

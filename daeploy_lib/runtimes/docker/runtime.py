@@ -159,9 +159,11 @@ class DockerRuntime:
             DeployError: If it is gone.
         """
         shares = self._settings.main_shares if is_main else self._settings.shadow_shares
-        client = self._engine.ready()
-        with mapped(Failing(self._engine.endpoint, "set the share of")):
-            client.update_container(instance_id, cpu_shares=shares)
+        # Set twice is set once, so it may be asked like a question.
+        self._engine.ask(
+            lambda client: client.update_container(instance_id, cpu_shares=shares),
+            Failing(self._engine.endpoint, "set the share of"),
+        )
 
     def inspect(self, instance_id: str) -> Instance | None:
         """Return one container with all that is known of it; None if it is gone."""
