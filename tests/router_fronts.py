@@ -35,9 +35,9 @@ async def until(
 
 
 @contextlib.asynccontextmanager
-async def _uvicorn(app: Any, http: str) -> AsyncIterator[int]:
+async def _uvicorn(app: Any, http: str, **options: Any) -> AsyncIterator[int]:
     config = uvicorn.Config(
-        app, http=http, log_config=None, lifespan="off", access_log=False
+        app, http=http, log_config=None, lifespan="off", access_log=False, **options
     )
     config.load()
     server = uvicorn.Server(config)
@@ -60,9 +60,9 @@ async def _uvicorn(app: Any, http: str) -> AsyncIterator[int]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def uvicorn_httptools(app: Any) -> AbstractAsyncContextManager[int]:
+def uvicorn_httptools(app: Any, **options: Any) -> AbstractAsyncContextManager[int]:
     """Serve with uvicorn and its httptools parser."""
-    return _uvicorn(app, "httptools")
+    return _uvicorn(app, "httptools", **options)
 
 
 def uvicorn_h11(app: Any) -> AbstractAsyncContextManager[int]:
