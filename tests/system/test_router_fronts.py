@@ -332,6 +332,59 @@ async def test_failing_mains(front: Any) -> None:
         await router.aclose()
 
 
+GET = b"GET /hello/ HTTP/1.1\r\nHost: h\r\n"
+POST = b"POST /hello/ HTTP/1.1\r\nHost: h\r\n"
+CHUNKED = b"Transfer-Encoding: chunked\r\n"
+NO_CHUNK = b"\r\n0\r\n\r\n"
+
+HOSTILE = {
+    "length and coding": POST + b"Content-Length: 3\r\n" + CHUNKED + NO_CHUNK,
+    "two lengths": POST + b"Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
+    "signed length": POST + b"Content-Length: +3\r\n\r\nabc",
+    "gzip, chunked": POST + b"Transfer-Encoding: gzip, chunked\r\n" + NO_CHUNK,
+    "chunked twice": POST + 2 * CHUNKED + NO_CHUNK,
+    "coding in 1.0": POST.replace(b"1.1", b"1.0") + CHUNKED + NO_CHUNK,
+    "two hosts": GET + b"Host: b\r\n\r\n",
+    "no host": b"GET /hello/ HTTP/1.1\r\nX-A: b\r\n\r\n",
+    "bad host": b"GET /hello/ HTTP/1.1\r\nHost: a/b\r\n\r\n",
+    "space before colon": GET + b"X-A : b\r\n\r\n",
+    "nul": GET + b"X-A: a\0b\r\n\r\n",
+    "folded": GET + b"X-A: a\r\n b\r\n\r\n",
+    "connect": b"CONNECT h:80 HTTP/1.1\r\nHost: h:80\r\n\r\n",
+    "trace": b"TRACE /hello/ HTTP/1.1\r\nHost: h\r\n\r\n",
+    "star": b"OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n",
+    "many headers": GET + b"A: b\r\n" * 1001 + b"\r\n",
+    "large header": GET + b"A: %b\r\n\r\n" % (b"x" * 300_000),
+    "long target": GET.replace(b"/hello/", b"/hello/?" + b"x" * 300_000) + b"\r\n",
+}
+
+# What a server makes harmless before the router sees it: it reaches main as an
+# ordinary request, its framing made anew.
+HARMLESS = {
+    ("granian", "length and coding"),
+    ("granian", "two lengths"),
+    ("hypercorn", "folded"),
+    ("uvicorn-h11", "folded"),
+}
+
+
+@pytest.mark.parametrize("kind", sorted(HOSTILE))
+@pytest.mark.parametrize("server", sorted(FRONTS))
+async def test_hostile_requests_do_not_reach_main(server: str, kind: str) -> None:
+    """Malformed and ambiguous ones are refused, by the server or by us."""
+    main = Echo()
+    async with served(FRONTS[server], main) as it:
+        async with connected(it.port) as client:
+            with contextlib.suppress(ConnectionError):
+                await client.send(HOSTILE[kind])
+            got = await asyncio.wait_for(client.answer(), 5)
+        if (server, kind) in HARMLESS:
+            assert len(main.requests) <= 1
+        else:
+            assert got.status in (0, 400, 404, 405, 414, 431, 501)
+            assert main.requests == []
+
+
 def comparable(got: RawAnswer) -> tuple[object, ...]:
     """Return what must not differ between two answers."""
     headers = [h for h in got.headers if h[0] != b"date"]
