@@ -20,6 +20,7 @@ from daeploy_lib.router.policy import Limits, MirrorPolicy, Timeouts
 from daeploy_lib.router.refusal import Refusal, refusal_events
 from daeploy_lib.router.routing import RouteSource, RouteTable, StaticSource
 from daeploy_lib.router.trust import TrustedPeers
+from daeploy_lib.router.websocket import refuse_websocket
 
 Scope = Mapping[str, Any]
 
@@ -120,7 +121,7 @@ class ShadowRouter:
         if scope["type"] == "http":
             await self._serve(scope, receive, send)
         elif scope["type"] == "websocket":
-            await _refuse_websocket(scope, receive, send)
+            await refuse_websocket(scope, receive, send)
         elif scope["type"] == "lifespan":
             await self._live(receive, send)
         else:
@@ -307,15 +308,3 @@ def _policies(
         if not isinstance(policy, MirrorPolicy):
             raise TypeError(f"The policy of {name!r} is no MirrorPolicy: {policy!r}.")
     return MirrorPolicy(), policies
-
-
-async def _refuse_websocket(scope: Scope, receive: Receive, send: Send) -> None:
-    """Close the handshake: a WebSocket is not proxied yet."""
-    await receive()
-    if "websocket.http.response" in scope.get("extensions", {}):
-        detail = Refusal(501, "WebSockets are not supported by this router.")
-        for event in refusal_events(detail, has_body=True, can_close=False):
-            kind = event["type"]
-            await send({**event, "type": f"websocket.{kind}"})
-    else:
-        await send({"type": "websocket.close", "code": 1013})

@@ -9,7 +9,7 @@ with that answer; copies may go on without it.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from daeploy_lib.router.answer import MainCall
 from daeploy_lib.router.failure import (
@@ -20,12 +20,15 @@ from daeploy_lib.router.failure import (
 from daeploy_lib.router.headers import for_client
 from daeploy_lib.router.inbound import Event, Inbound, Receive
 from daeploy_lib.router.loops import LoopState
+from daeploy_lib.router.mirroring import spare_copies, start_copies
 from daeploy_lib.router.outcome import Outcome
 from daeploy_lib.router.plan import Plan, Settings
 from daeploy_lib.router.refusal import Refusal
 from daeploy_lib.router.routing import RouteSource
-from daeploy_lib.router.shadows import Copy
 from daeploy_lib.router.tee import BodyMismatchError, Tee
+
+if TYPE_CHECKING:
+    from daeploy_lib.router.shadows import Copy
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
@@ -204,37 +207,15 @@ class Exchange:
             self._pull_body()
 
     def _start_copies(self) -> None:
-        settings = self._settings
-        targets = []
-        for target, slot in zip(self._plan.shadows, self._slots, strict=True):
-            tally = settings.tally.version(target.name, target.version)
-            if tally.in_flight >= settings.limits.max_in_flight:
-                tally.count(Outcome.dropped_in_flight)
-                self._source.leave(slot)
-            else:
-                targets.append((target, slot))
-        self._slots = []
-        if not targets:
-            return
-        heads = self._plan.copy_heads(target for target, _ in targets)
-        self._copies = [
-            Copy(
-                self._state,
-                target,
-                self._plan.method,
-                head,
-                source=self._source,
-                slot=slot,
-                tally=settings.tally,
-                limits=settings.limits,
-                judge=settings.judge,
-            )
-            for (target, slot), head in zip(targets, heads, strict=True)
-        ]
-        for copy in self._copies:
-            copy.begin()
-            if self._tee.is_complete:
-                copy.finish()
+        slots, self._slots = self._slots, []
+        self._copies = start_copies(
+            self._plan,
+            self._state,
+            self._settings,
+            self._source,
+            slots,
+            is_complete=self._tee.is_complete,
+        )
 
     def _pull_body(self) -> None:
         """Ask the client for more as soon as main takes more."""
@@ -293,17 +274,9 @@ class Exchange:
         else:
             for copy in self._copies:
                 copy.main_failed(outcome)
-        self._spare(outcome)
+        spare_copies(self._plan, self._settings, self._source, self._slots, outcome)
         main.abort()
         self._inbound.stop()
         self._state.idle.stop(self)
         self._state.watch.stop(self)
         self._state.ended(self)
-
-    def _spare(self, outcome: Outcome) -> None:
-        """Account for the shadows that no copy was begun for."""
-        for target, slot in zip(self._plan.shadows, self._slots, strict=False):
-            self._source.leave(slot)
-            tally = self._settings.tally.version(target.name, target.version)
-            tally.count(outcome)
-        self._slots = []
