@@ -1,0 +1,1 @@
+"""Ratios against doing the same by hand, side by side in one run."""
