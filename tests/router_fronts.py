@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import importlib.util
 import socket
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -254,6 +254,19 @@ def get(
     return b"%b %b HTTP/1.1\r\n%b\r\n%b" % (method, target, lines, body)
 
 
+@contextlib.contextmanager
+def unaccepting() -> Iterator[str]:
+    """Yield the address of a socket whose backlog is full: connecting hangs."""
+    with socket.socket() as server, contextlib.ExitStack() as stack:
+        server.bind(("127.0.0.1", 0))
+        server.listen(0)
+        for _ in range(2):
+            filler = stack.enter_context(socket.socket())
+            filler.setblocking(False)  # noqa: FBT003 - the standard library's own
+            filler.connect_ex(server.getsockname())
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
 class Echo:
     """
     A well-behaved version that answers with its name and keeps each request.
@@ -283,5 +296,6 @@ __all__ = [
     "connected",
     "fetch",
     "get",
+    "unaccepting",
     "until",
 ]

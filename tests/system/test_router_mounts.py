@@ -132,6 +132,23 @@ async def test_a_websocket_is_refused_in_order() -> None:
         assert b"WebSocket" in got.body
 
 
+async def test_a_server_without_denial_answers_gets_a_close() -> None:
+    """The handshake fails all the same; and other scopes are an error."""
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "websocket.connect"}
+
+    async def send(event: Any) -> None:
+        sent.append(event)
+
+    router = ShadowRouter({})
+    await router({"type": "websocket", "path": "/hello/"}, receive, send)
+    assert sent == [{"type": "websocket.close", "code": 1013}]
+    with pytest.raises(ValueError, match="scope type"):
+        await router({"type": "telepathy"}, receive, send)
+
+
 async def test_the_lifespan_drains() -> None:
     """As a bare application and as a lifespan, shutting down frees everything."""
     events: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()

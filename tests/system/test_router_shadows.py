@@ -12,10 +12,11 @@ import pytest
 
 from daeploy_lib.domain.route import Route
 from daeploy_lib.router.marks import Marks
+from daeploy_lib.router.outcome import Observation, Outcome
 from daeploy_lib.router.policy import Limits, MirrorPolicy, Timeouts
 from daeploy_lib.shadow_router import ShadowRouter
 from daeploy_lib.testing import AsgiDriver, Script, ScriptedUpstream, Wire, answer
-from router_fronts import Echo, connected, until, uvicorn_httptools
+from router_fronts import Echo, connected, unaccepting, until, uvicorn_httptools
 
 MIB = 1024 * 1024
 HOST = (b"host", b"h")
@@ -115,17 +116,19 @@ async def test_a_version_of_its_own_is_never_mirrored() -> None:
 
 async def test_a_hung_shadow_costs_no_task_and_ends() -> None:
     """Copies to a shadow that never answers end in drops and timeouts."""
-    limits, timeouts = Limits(max_in_flight=20), Timeouts(shadow=0.3)
+    limits, timeouts = Limits(max_in_flight=20), Timeouts(shadow=0.5)
     async with mirrored(Echo(), stay, limits=limits, timeouts=timeouts) as it:
+        most = 0
         for _ in range(200):
             assert await it.ask() == b"main"
+            most = max(most, it.version()["in_flight"])
         # One task serves each connection of the two upstreams; one is ours.
         wires = len(it.main.wires) + len(it.shadows[0].wires)
         assert len(asyncio.all_tasks()) <= wires + 1
-        assert it.version()["in_flight"] == 20
+        assert most == 20
         await until(lambda: it.version()["in_flight"] == 0)
-        assert it.outcomes() == {"dropped_in_flight": 180, "timeout": 20}
-        assert it.version()["requests"] == 200
+        assert set(it.outcomes()) == {"dropped_in_flight", "timeout"}
+        assert sum(it.outcomes().values()) == it.version()["requests"] == 200
         await until(lambda: all(wire.has_ended for wire in it.shadows[0].wires))
         assert it.router.stats()["held_bytes"] == 0
         assert it.router.stats()["connections"] == 1
@@ -434,6 +437,77 @@ async def test_the_sums_equal_the_requests_under_any_fault() -> None:
         assert (stats["in_flight"], stats["held_bytes"]) == (0, 0)
         answered = stats["relayed"] + stats["broken"] + stats["client_gone"]
         assert answered + sum(stats["refused"].values()) == 200
+
+
+async def test_a_judge_that_fails_hurts_nobody(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Comparing is outside of the exchange: its fault is logged and counted."""
+
+    def judge(main: Observation, shadow: Observation) -> Outcome:
+        raise RuntimeError(f"cannot compare {main.status} and {shadow.status}")
+
+    async with mirrored(Echo(), Echo()) as it:
+        it.router._settings = attrs.evolve(it.router._settings, judge=judge)
+        assert await it.ask() == b"main"
+        await until(lambda: it.outcomes() == {"incomparable": 1})
+        assert "cannot compare 200 and 200" in caplog.text
+
+
+async def test_the_judge_sees_both_answers() -> None:
+    """Status, length and time of each, whichever came first."""
+    seen: list[tuple[Observation, Observation]] = []
+
+    def judge(main: Observation, shadow: Observation) -> Outcome:
+        seen.append((main, shadow))
+        return Outcome.match if main.status == shadow.status else Outcome.differ
+
+    async def failing(wire: Wire) -> None:
+        await wire.request()
+        await wire.send(answer(b"x" * 1000, status=b"500 Oops"))
+
+    async with mirrored(Echo(), Echo(b"longer"), failing) as it:
+        it.router._settings = attrs.evolve(it.router._settings, judge=judge)
+        await it.ask()
+        await until(lambda: it.outcomes(0) == {"match": 1})
+        await until(lambda: it.outcomes(1) == {"differ": 1})
+    for main, shadow in seen:
+        assert (main.version, main.status, main.body_bytes) == ("main", 200, 4)
+        assert shadow.body_bytes == {"s0": 6, "s1": 1000}[shadow.version]
+        assert main.is_whole
+        assert shadow.is_whole
+        assert shadow.elapsed_s > 0
+
+
+async def test_draining_ends_what_takes_too_long() -> None:
+    """A request that outlasts the drain gets 503, and its copy ends."""
+    async with mirrored(stay, stay) as it:
+        call = it.driver.request("GET", b"/hello/")
+        await until(lambda: it.shadows[0].wires and it.shadows[0].wires[0].received)
+        closing = asyncio.ensure_future(it.router.aclose(drain=0.05))
+        assert (await call.start())[0] == 503
+        assert b"closing" in await call.body()
+        await closing
+        assert sum(it.outcomes().values()) == 1
+        assert it.router.stats()["connections"] == 0
+
+
+async def test_a_shadow_that_does_not_accept_times_out() -> None:
+    """Connecting has its own deadline, and costs no task."""
+    with unaccepting() as address:
+        async with ScriptedUpstream(Echo()) as main:
+            route = Route({"1": main.address, "2": address}, main="1")
+            timeouts = Timeouts(connect=0.2)
+            router = ShadowRouter({"hello": route}, timeouts=timeouts)
+            call = AsgiDriver(router).request("GET", b"/hello/")
+            assert (await call.start())[0] == 200
+            await call.body()
+            assert len(asyncio.all_tasks()) <= 2  # this one, and main's server
+            stats: Any = router.stats()
+            assert stats["shadows"]["hello"]["2"]["in_flight"] == 1
+            await router.aclose(drain=1.0)
+            stats = router.stats()
+            assert stats["shadows"]["hello"]["2"]["outcomes"] == {"timeout": 1}
 
 
 async def test_draining_waits_for_copies_and_then_ends_them() -> None:

@@ -19,7 +19,14 @@ from daeploy_lib.testing import (
     Wire,
     answer,
 )
-from router_fronts import Echo, connected, get, until, uvicorn_httptools
+from router_fronts import (
+    Echo,
+    connected,
+    get,
+    unaccepting,
+    until,
+    uvicorn_httptools,
+)
 
 HOST = (b"host", b"h")
 
@@ -490,22 +497,9 @@ async def test_a_version_may_answer_while_it_reads() -> None:
         assert await call.body() == b""
 
 
-@contextlib.contextmanager
-def deaf() -> Any:
-    """Yield the address of a socket whose backlog is full: connecting hangs."""
-    with socket.socket() as server, contextlib.ExitStack() as stack:
-        server.bind(("127.0.0.1", 0))
-        server.listen(0)
-        for _ in range(2):
-            filler = stack.enter_context(socket.socket())
-            filler.setblocking(False)  # noqa: FBT003 - the standard library's own
-            filler.connect_ex(server.getsockname())
-        yield f"http://127.0.0.1:{server.getsockname()[1]}"
-
-
 async def test_connecting_has_a_deadline() -> None:
     """A version that does not accept is a 504 in time, and leaves no task."""
-    with deaf() as address:
+    with unaccepting() as address:
         router = ShadowRouter(
             {"hello": Route({"1": address}, main="1")}, timeouts=Timeouts(connect=0.2)
         )
@@ -513,6 +507,57 @@ async def test_connecting_has_a_deadline() -> None:
         assert status == 504
         assert asyncio.all_tasks() == {asyncio.current_task()}
         await router.aclose()
+
+
+async def test_a_client_may_leave_while_main_is_being_reached() -> None:
+    """The attempt to connect ends with it."""
+    with unaccepting() as address:
+        router = ShadowRouter({"hello": Route({"1": address}, main="1")})
+        call = AsgiDriver(router).request("GET", b"/hello/")
+        await until(lambda: router.stats()["in_flight"])
+        call.disconnect()
+        await asyncio.wait_for(call.done(), 2)
+        assert router.stats()["client_gone"] == 1
+        await router.aclose()
+
+
+async def test_a_main_that_stops_reading_is_given_up() -> None:
+    """An upload that main does not take for the idle time is a 504."""
+
+    async def main(wire: Wire) -> None:
+        await wire.head()
+        await asyncio.sleep(60)
+
+    async with routed(main, timeouts=Timeouts(idle=0.3)) as (driver, _, _):
+        call = driver.request(
+            "POST",
+            b"/hello/",
+            headers=[HOST, (b"transfer-encoding", b"chunked")],
+            body=None,
+        )
+        for _ in range(512):
+            call.send(b"x" * 65536, more=True)
+        assert (await call.start())[0] == 504
+        assert b"stopped in the middle" in await call.body()
+
+
+@pytest.mark.parametrize("broken", ["send", "receive"])
+async def test_servers_may_say_by_an_error_that_the_client_left(broken: str) -> None:
+    """An OSError of send(), or any error of receive(), is a disconnect."""
+    async with routed(Echo()) as (driver, _, router):
+
+        async def receive() -> Any:
+            if broken == "receive":
+                raise RuntimeError("no such stream")
+            return {"type": "http.request", "body": b"abc", "more_body": False}
+
+        async def send(event: Any) -> None:
+            if broken == "send":
+                raise OSError(f"gone before {event['type']}")
+
+        headers = [HOST, (b"content-length", b"3")]
+        await router(driver.scope("POST", b"/hello/", headers), receive, send)
+        assert router.stats()["client_gone"] == 1
 
 
 async def test_an_answer_that_stops_moving_is_broken_off() -> None:
