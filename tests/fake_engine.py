@@ -16,6 +16,10 @@ class _Server(socketserver.ThreadingUnixStreamServer):
     daemon_threads = True
     block_on_close = False
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing of a client that has left."""
+        del request, client_address
+
 
 @contextlib.contextmanager
 def fake_engine(path: Path, answer: Answer) -> Iterator[str]:

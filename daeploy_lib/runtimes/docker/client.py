@@ -76,8 +76,14 @@ class Engine:
             return self._patient()
 
     def stream(self) -> docker.APIClient:
-        """Return a client of its own for one long stream; the caller closes it."""
+        """
+        Return a client of its own for one long stream; the caller closes it.
+
+        Raises:
+            RuntimeUnavailableError: Within 5 s if nothing answers.
+        """
         with mapped(Failing(self.endpoint, "ask")):
+            self._connected().ping()
             version = self._connected().api_version
             return _client(self.endpoint, SLOW_TIMEOUT_S, version)
 

@@ -127,7 +127,7 @@ def network_host(spec: Spec) -> str:
         >>> network_host(Spec("default", "hello", "1.0.0"))
         'daeploy.default.hello.1.0.0'
         >>> network_host(Spec("default", "hello", "1.0.0-RC1"))
-        'daeploy-4d0d3ae4bb1c7e4f'
+        'daeploy-45c22876cb3054b6'
     """
     name = container_name(spec.project, spec.name, spec.version)
     if _HOST.fullmatch(name):

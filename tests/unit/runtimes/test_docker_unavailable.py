@@ -80,7 +80,7 @@ def test_a_socket_that_accepts_and_never_answers(tmp_path: Path, name: str) -> N
     assert "in time" in str(error)
 
 
-@pytest.mark.parametrize("name", ["list", "stop"])
+@pytest.mark.parametrize("name", ["list", "stop", "logs"])
 def test_an_engine_that_stops_answering(tmp_path: Path, name: str) -> None:
     """One that answered at first, and hangs now, is reported as fast."""
     is_over = threading.Event()
