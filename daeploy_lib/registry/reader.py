@@ -36,7 +36,7 @@ import attrs
 from daeploy_lib.domain.route import Route
 from daeploy_lib.registry.database import is_locked
 from daeploy_lib.registry.inflight import InFlight
-from daeploy_lib.registry.state import COMMITS, DATABASE
+from daeploy_lib.registry.state import COMMITS, DATABASE, mark_key
 
 _ROUTES = """
 SELECT v.name, v.version, v.endpoints, m.version IS NOT NULL AS is_main
@@ -83,6 +83,8 @@ class RegistryReader:
         self._rows: list[tuple[str, str, str, bool]] = []
         self._in_flight = InFlight(state)
         self.last: Mapping[str, Route] = MappingProxyType({})
+        self.key = mark_key(self._path.parent)
+        """What copies are marked with, the same in every router's process."""
 
     def poll(self) -> Mapping[str, Route] | None:
         """

@@ -1,8 +1,10 @@
 """The state directory: where it is, and which registry lives in it."""
 
+import contextlib
 import hashlib
 import os
 import platform
+import secrets
 from pathlib import Path
 
 import platformdirs
@@ -13,6 +15,8 @@ DATABASE = "registry.sqlite"
 # One byte for each acknowledged commit; see reader.py.
 COMMITS = "registry.commits"
 _IDENTITY = "registry.id"
+_MARK_KEY = "router.key"
+_MARK_KEY_BYTES = 32
 
 
 def state_directory(state: str | os.PathLike[str] | None = None) -> Path:
@@ -69,3 +73,30 @@ def registry_id(directory: Path) -> str:
     except (OSError, UnicodeError) as error:
         raise StateError(str(path), f"The file cannot be used: {error}.") from error
     return identity
+
+
+def mark_key(directory: Path) -> bytes:
+    """
+    Return the secret that all routers of this directory mark copies with.
+
+    Where it cannot be kept, each caller gets one of its own: copies are still
+    told from forgeries, but not recognised by another router.
+    """
+    path = directory / _MARK_KEY
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        making = path.with_name(f"{_MARK_KEY}.{secrets.token_hex(4)}")
+        descriptor = os.open(making, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        try:
+            os.write(descriptor, secrets.token_bytes(_MARK_KEY_BYTES))
+        finally:
+            os.close(descriptor)
+        try:
+            # Of several routers that begin at once, the first one's key stays.
+            with contextlib.suppress(FileExistsError):
+                os.link(making, path)
+        finally:
+            making.unlink()
+        return path.read_bytes()
+    except OSError:
+        return secrets.token_bytes(_MARK_KEY_BYTES)
