@@ -11,22 +11,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import attrs
-
 from daeploy_lib.domain.names import check_name
-from daeploy_lib.domain.service import (
-    Assignment,
-    Leftover,
-    LogLine,
-    Service,
-    Status,
-)
+from daeploy_lib.domain.service import Assignment, Leftover, LogLine, Service
 from daeploy_lib.domain.spec import Hardening, Mount, Readiness, Resources, Spec
 from daeploy_lib.errors import DaeployError
 from daeploy_lib.lifecycle.assigning import assign, rollback
 from daeploy_lib.lifecycle.deploying import deploy
 from daeploy_lib.lifecycle.killing import kill, kill_name
-from daeploy_lib.lifecycle.listing import find_record, list_services, service_of
+from daeploy_lib.lifecycle.listing import (
+    find_record,
+    list_services,
+    running_instance,
+    service_of,
+)
 from daeploy_lib.lifecycle.project import Project, open_project
 from daeploy_lib.lifecycle.sweeping import sweep
 from daeploy_lib.registry.state import state_directory
@@ -81,11 +78,11 @@ class Deployer:
         self.state = state_directory(state)
         self._runtime: Runtime = DockerRuntime() if runtime is None else runtime
         self._is_ephemeral = ephemeral
+        # For an ephemeral one, with the process that deployed them.
         self._deployed: list[tuple[str, str]] = []
+        self._deployed_in = os.getpid()
         self._lock = threading.Lock()
         self._opened: Project | None = None
-        if ephemeral:
-            atexit.register(self.close)
 
     def __repr__(self) -> str:
         return (
@@ -167,6 +164,9 @@ class Deployer:
             BuildError: If it does not build.
             StartError: If it does not start, or exits before it is ready.
             NotReadyError: If it does not answer in time.
+            ServiceNotFoundError, VersionNotFoundError: If it was killed before
+                this returned.
+            StateError: If the state directory cannot be used.
             RuntimeUnavailableError: If the runtime cannot be used.
         """
         spec = Spec(
@@ -174,18 +174,20 @@ class Deployer:
             name=name,
             version=version,
             port=port,
-            environment=environment or {},
-            command=None if command is None else tuple(command),
-            mounts=tuple(mounts),
+            environment={} if environment is None else environment,
+            command=command,
+            mounts=mounts,
             resources=resources,
-            hardening=hardening or Hardening(),
+            hardening=Hardening() if hardening is None else hardening,
             readiness=readiness,
         )
+        if on_event is not None and not callable(on_event):
+            raise TypeError(f"on_event must be callable, not {on_event!r}.")
         context = open_source(source, spec)
-        project = self._open()
-        deploy(project, spec, context, on_event or progress(name, version))
-        self._deployed.append((name, version))
-        return self.get(name, version)
+        show = progress(name, version) if on_event is None else on_event
+        service = deploy(self._open(), spec, context, show)
+        self._remember(name, version)
+        return service
 
     # -------------------------------------------------------------- looking
 
@@ -208,6 +210,7 @@ class Deployer:
         Raises:
             ServiceNotFoundError: If no version of the name is deployed.
             VersionNotFoundError: If this version is not.
+            RuntimeUnavailableError: If the runtime cannot be used.
         """
         project = self._open()
         record = find_record(project, name, version)
@@ -223,14 +226,16 @@ class Deployer:
         limits, hardening, labels, state).
 
         Raises:
-            ServiceNotFoundError, VersionNotFoundError: If it is not deployed.
+            ServiceNotFoundError, VersionNotFoundError: If it is not deployed,
+                or still being deployed.
+            RuntimeUnavailableError: If the runtime cannot be used.
         """
         project = self._open()
         record = find_record(project, name, version)
         return {
             "service": self.get(name, record.version),
             "spec": record.spec,
-            "runtime": project.runtime.details(record.deployed.instance),
+            "runtime": project.runtime.details(running_instance(record)),
         }
 
     def logs(
@@ -254,13 +259,16 @@ class Deployer:
 
         Raises:
             ValueError: If *tail* is negative.
-            ServiceNotFoundError, VersionNotFoundError: If it is not deployed.
+            ServiceNotFoundError, VersionNotFoundError: If it is not deployed,
+                or still being deployed.
+            DeployError: At the first line, if it is gone.
+            RuntimeUnavailableError: If the runtime cannot be used.
         """
         if tail is not None and tail < 0:
             raise ValueError(f"tail must be 0 or more, or None for all, not {tail!r}.")
         record = find_record(self._open(), name, version)
         return self._runtime.logs(
-            record.deployed.instance,
+            running_instance(record),
             tail=tail,
             follow=follow,
             since=None if since is None else since.astimezone(),
@@ -288,11 +296,7 @@ class Deployer:
             NotReadyError: If it does not answer now.
             StaleAssignError: If main is not the *expected* version.
         """
-        project = self._open()
-        assign(project, name, version, expected=expected)
-        # It has just answered; asking the engine again would tell no more.
-        record = find_record(project, name, version)
-        return attrs.evolve(service_of(project, record, None), status=Status.running)
+        return assign(self._open(), name, version, expected=expected)
 
     def rollback(self, name: str) -> Service:
         """
@@ -304,7 +308,7 @@ class Deployer:
             NotReadyError: If it does not answer now.
             StaleAssignError: If another process assigned meanwhile.
         """
-        return self.get(name, rollback(self._open(), name))
+        return rollback(self._open(), name)
 
     def history(self, name: str) -> Sequence[Assignment]:
         """
@@ -341,12 +345,13 @@ class Deployer:
                 version itself.
 
         Raises:
-            ValueError: If *grace* is negative.
+            ValueError: If *grace* is negative or infinite.
             ServiceNotFoundError, VersionNotFoundError: If it is not deployed.
             MainProtectedError: If it is main and has shadows; nothing changed.
+            RuntimeUnavailableError: If the runtime cannot be used; it is
+                unrouted, and a repeated kill completes.
         """
-        if not grace >= 0:
-            raise ValueError(f"grace must be 0 seconds or more, not {grace!r}.")
+        _check_grace(grace)
         project = self._open()
         if version is None:
             killed = kill_name(project, name, keep_image=keep_image, grace=grace)
@@ -359,8 +364,10 @@ class Deployer:
         Remove every version of every service of this project.
 
         Raises:
-            ValueError: If *grace* is negative.
+            ValueError: If *grace* is negative or infinite.
+            RuntimeUnavailableError: If the runtime cannot be used.
         """
+        _check_grace(grace)
         names = dict.fromkeys(r.name for r in self._open().registry.versions())
         killed: list[Service] = []
         for name in names:
@@ -378,25 +385,46 @@ class Deployer:
 
         Args:
             dry_run: Only return it.
+
+        Raises:
+            RuntimeUnavailableError: If the runtime cannot be used.
         """
         return sweep(self._open(), dry_run=dry_run)
 
     def close(self) -> None:
-        """Free the connections; if ephemeral, kill what was deployed here."""
+        """
+        Free the connections; if ephemeral, kill what was deployed here.
+
+        Further use connects again. What cannot be killed is logged.
+        """
         atexit.unregister(self.close)
         try:
             deployed, self._deployed = self._deployed, []
-            if self._is_ephemeral and deployed:
+            # A forked worker that ends is not the end of its parent.
+            if deployed and self._deployed_in == os.getpid():
                 self._kill_deployed(deployed)
         finally:
             self._runtime.close()
 
+    def _remember(self, name: str, version: str) -> None:
+        if not self._is_ephemeral:
+            return
+        if self._deployed_in != os.getpid():
+            self._deployed, self._deployed_in = [], os.getpid()
+        self._deployed.append((name, version))
+        atexit.unregister(self.close)
+        atexit.register(self.close)
+
     def _kill_deployed(self, deployed: Sequence[tuple[str, str]]) -> None:
-        own = [
-            (record.is_main, record.name, record.version)
-            for record in self._open().registry.versions()
-            if (record.name, record.version) in deployed
-        ]
+        try:
+            own = [
+                (record.is_main, record.name, record.version)
+                for record in self._open().registry.versions()
+                if (record.name, record.version) in deployed
+            ]
+        except DaeployError as error:
+            _log.warning("Did not kill %s: %s", deployed, error)
+            return
         # A main goes after its shadows; False sorts before True.
         for _, name, version in sorted(own):
             try:
@@ -412,3 +440,8 @@ class Deployer:
             if self._opened is None or self._opened.registry.prepare():
                 self._opened = open_project(self.project, self.state, self._runtime)
             return self._opened
+
+
+def _check_grace(grace: float) -> None:
+    if not 0 <= grace < float("inf"):
+        raise ValueError(f"grace must be seconds, 0 or more, not {grace!r}.")

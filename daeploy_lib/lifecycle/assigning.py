@@ -1,34 +1,43 @@
 """Assign and rollback: main changes in one transaction, to a ready version."""
 
+import attrs
+
+from daeploy_lib.domain.service import Service, Status
 from daeploy_lib.domain.spec import Readiness
 from daeploy_lib.errors import NotReadyError, VersionNotFoundError
-from daeploy_lib.lifecycle.listing import find_record
+from daeploy_lib.lifecycle.listing import find_record, service_of
 from daeploy_lib.lifecycle.project import Project
 from daeploy_lib.lifecycle.shares import share_processors
-from daeploy_lib.registry.records import VersionRecord
+from daeploy_lib.registry.records import State, VersionRecord
 from daeploy_lib.runtimes.readiness import probe_once
 
 
 def assign(
     project: Project, name: str, version: str, *, expected: str | None = None
-) -> None:
+) -> Service:
     """
-    Make a version main; assigning main itself changes nothing.
+    Make a version main and return it; assigning main itself changes nothing.
 
     Raises:
         ServiceNotFoundError, VersionNotFoundError: If it is not deployed.
         NotReadyError: If it does not answer right now.
         StaleAssignError: If main is not the *expected* version.
     """
-    _check_ready(find_record(project, name, version))
+    record = find_record(project, name, version)
+    # One that is being deployed or removed is refused in the transaction.
+    if record.state is State.deployed:
+        _check_ready(record)
     previous = project.registry.assign(name, version, expected=expected)
     if previous != version:
         share_processors(project, name, {version, *filter(None, [previous])})
+    # The change stands, and it has just answered: nothing is asked that may fail.
+    service = service_of(project, attrs.evolve(record, is_main=True), None)
+    return attrs.evolve(service, status=Status.running)
 
 
-def rollback(project: Project, name: str) -> str:
+def rollback(project: Project, name: str) -> Service:
     """
-    Assign the version that was main before this one; return which that is.
+    Assign the version that was main before this one; return it.
 
     Raises:
         VersionNotFoundError: If there was none, or it has been killed since.
@@ -50,8 +59,7 @@ def rollback(project: Project, name: str) -> str:
         )
     # If another process assigned meanwhile, this is not the return that was
     # asked for.
-    assign(project, name, previous, expected=current.version)
-    return previous
+    return assign(project, name, previous, expected=current.version)
 
 
 def _check_ready(record: VersionRecord) -> None:

@@ -1,5 +1,6 @@
 """Kill: unroute, let requests in flight end, stop, remove, forget."""
 
+import contextlib
 import time
 from collections.abc import Callable
 
@@ -8,7 +9,7 @@ from daeploy_lib.errors import MainProtectedError
 from daeploy_lib.lifecycle.listing import find_record
 from daeploy_lib.lifecycle.project import Project
 from daeploy_lib.registry.inflight import in_flight
-from daeploy_lib.registry.records import VersionRecord
+from daeploy_lib.registry.records import State, VersionRecord
 
 # A router that took its snapshot just before the version was unrouted counts
 # its request within this time; seconds.
@@ -54,36 +55,36 @@ def kill_name(
     """
     Remove every version of a name: shadows first, main last.
 
+    Returns:
+        What this call removed; another process may have removed the others.
+
     Raises:
         ServiceNotFoundError: If no version of it is known.
+        VersionNotFoundError: If all are still being deployed.
     """
-    find_any = project.registry.versions
     killed: list[VersionRecord] = []
-    while True:
-        records = [r for r in find_any() if r.name == name and _is_ours_to_kill(r)]
-        if not records:
-            if not killed:
-                find_record(project, name, None)
-            return killed
-        # Again from the start each time: a shadow may have come meanwhile.
-        next_one = min(records, key=lambda record: record.is_main)
-        try:
+    records = _to_kill(project, name)
+    if not records:
+        find_record(project, name, None)
+    while records:
+        first = min(records, key=lambda record: record.is_main)
+        # A shadow may have come meanwhile, or another process may be faster.
+        with contextlib.suppress(MainProtectedError, LookupError):
             killed.append(
-                kill(
-                    project,
-                    name,
-                    next_one.version,
-                    keep_image=keep_image,
-                    grace=grace,
-                )
+                kill(project, name, first.version, keep_image=keep_image, grace=grace)
             )
-        except MainProtectedError:
-            continue
+        records = _to_kill(project, name)
+    return killed
 
 
-def _is_ours_to_kill(record: VersionRecord) -> bool:
-    """Return whether it is not still being deployed by a living process."""
-    return record.state != "reserved" or not record.owner.is_alive()
+def _to_kill(project: Project, name: str) -> list[VersionRecord]:
+    """Return versions of a name that no living process is still deploying."""
+    return [
+        record
+        for record in project.registry.versions()
+        if record.name == name
+        and (record.state is not State.reserved or not record.owner.is_alive())
+    ]
 
 
 def _instances(project: Project, record: VersionRecord) -> list[str]:

@@ -111,3 +111,17 @@ def find_record(project: Project, name: str, version: str | None) -> VersionReco
     if version is None:
         raise VersionNotFoundError(name, "main", known, "does not exist yet")
     raise VersionNotFoundError(name, version, known)
+
+
+def running_instance(record: VersionRecord) -> str:
+    """
+    Return the runtime's id of a version.
+
+    Raises:
+        VersionNotFoundError: If it is still being deployed.
+    """
+    if not record.deployed.instance:
+        raise VersionNotFoundError(
+            record.name, record.version, reason="is still being deployed"
+        )
+    return record.deployed.instance

@@ -155,22 +155,21 @@ class Registry:
             take_segments(connection, self._project, spec.name, spec.version)
         return is_reclaimed
 
-    def holds(self, reservation: Reservation) -> bool:
-        """Return whether a reservation is made and not yet published."""
+    def state_of(self, reservation: Reservation) -> State | None:
+        """
+        Return how far a reservation has come: reserved, or published.
+
+        None if it has not been made, was given back, or belongs to nobody any
+        more because the version was killed or the file was lost.
+        """
         spec = reservation.spec
         with self._database.reading() as connection:
             row = connection.execute(
-                "SELECT EXISTS (SELECT 1 FROM versions WHERE project = ?"
-                " AND name = ? AND version = ? AND token = ? AND state = ?)",
-                (
-                    self._project,
-                    spec.name,
-                    spec.version,
-                    reservation.token,
-                    State.reserved,
-                ),
+                "SELECT state FROM versions WHERE project = ?"
+                " AND name = ? AND version = ? AND token = ?",
+                (self._project, spec.name, spec.version, reservation.token),
             ).fetchone()
-        return bool(row[0])
+        return None if row is None else State(row["state"])
 
     def publish(self, reservation: Reservation, deployed: Deployed) -> bool:
         """

@@ -83,7 +83,7 @@ def test_a_reserved_version_is_neither_main_nor_routed(registry: Registry) -> No
     """It is only taken."""
     reservation = reserved(registry, "hello", "1")
     assert roles(registry) == ["hello 1 reserved"]
-    assert registry.holds(reservation)
+    assert registry.state_of(reservation) is State.reserved
     assert registry.history("hello") == ()
 
 
@@ -108,7 +108,7 @@ def test_a_released_reservation_leaves_nothing(registry: Registry) -> None:
     registry.release(reservation)
     registry.release(reservation)
     assert registry.versions() == ()
-    assert not registry.holds(reservation)
+    assert registry.state_of(reservation) is None
     deploy(registry, "hello_1", "1")
 
 
@@ -120,7 +120,8 @@ def test_a_released_reservation_does_not_touch_its_successor(
     registry.release(old)
     new = reserved(registry, "hello", "1")
     registry.release(old)
-    assert registry.holds(new)
+    assert registry.state_of(old) is None
+    assert registry.state_of(new) is State.reserved
     with pytest.raises(VersionNotFoundError, match="lost its reservation"):
         registry.publish(old, deployed())
     assert roles(registry) == ["hello 1 reserved"]
@@ -131,7 +132,7 @@ def test_a_published_version_cannot_be_released(registry: Registry) -> None:
     reservation = reserved(registry, "hello", "1")
     registry.publish(reservation, deployed())
     registry.release(reservation)
-    assert not registry.holds(reservation)
+    assert registry.state_of(reservation) is State.deployed
     assert roles(registry) == ["hello 1 deployed *"]
 
 
