@@ -1,11 +1,12 @@
-"""What the host knows of its package index: pip's configuration, certificates."""
+"""What of the host's package index serves an installation elsewhere."""
 
-import configparser
 import os
 import re
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
+
+from daeploy_lib.sources.pip_configuration import pip_configuration
 
 # What makes sense in a container. Paths, caches and destinations do not.
 _OPTIONS = frozenset(
@@ -15,6 +16,7 @@ _OPTIONS = frozenset(
         "find-links",
         "index-url",
         "no-binary",
+        "no-index",
         "only-binary",
         "pre",
         "prefer-binary",
@@ -27,42 +29,47 @@ _OPTIONS = frozenset(
 _ADDRESSES = frozenset({"extra-index-url", "find-links", "index-url"})
 # Certificates are public and small; this is some fifty times a usual bundle.
 _CA_BYTES_MAX = 16 * 1024**2
-_CA_VARIABLES = ("PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE")
+# In the order of requests, which pip uses; then what other programs read.
+_CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+_CERTIFICATE = re.compile(
+    rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL
+)
 _PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")
-_LOCAL_PROXY = re.compile(r"//([^/@]*@)?(localhost|127\.|\[::1\])")
+_LOCAL_HOST = re.compile(r"localhost|.*\.localhost|127\..*|::1|0\.0\.0\.0")
 
 
 def pip_options(environ: Mapping[str, str] | None = None) -> dict[str, str]:
     """
     Return the host's pip options that serve an installation elsewhere.
 
-    Files in pip's own order, then ``PIP_*`` variables; addresses of this
-    machine's files are left out. pip itself need not be installed.
-
-    Source:
-        https://pip.pypa.io/en/stable/topics/configuration/
+    Addresses of this machine's files, and its local proxy, are left out.
     """
-    merged = _merged(os.environ if environ is None else environ)
+    configured = pip_configuration(os.environ if environ is None else environ)
     options = {}
-    for name, value in merged.items():
+    for name in sorted(_OPTIONS & configured.keys()):
+        value = configured[name]
         kept = _remote_only(value) if name in _ADDRESSES else value.strip()
-        if name in _OPTIONS and kept:
+        if kept and not (name == "proxy" and _is_local(kept)):
             options[name] = kept
+    if "find-links" not in options:
+        # With neither an index nor links nothing could be installed.
+        options.pop("no-index", None)
     return options
 
 
 def ca_certificates(environ: Mapping[str, str] | None = None) -> bytes | None:
-    """Return the bundle of certificates that the host's own installs trust."""
+    """
+    Return the certificates that the host's own installs trust; None: pip's own.
+
+    The certificates and nothing else of the file, which may hold a key.
+    """
     environ = os.environ if environ is None else environ
-    candidates = [_merged(environ).get("cert", "")]
+    candidates = [pip_configuration(environ).get("cert", "")]
     candidates += [environ.get(name, "") for name in _CA_VARIABLES]
     for candidate in filter(None, candidates):
-        file = Path(candidate).expanduser()
-        try:
-            if file.is_file() and file.stat().st_size <= _CA_BYTES_MAX:
-                return file.read_bytes()
-        except OSError:
-            continue
+        found = _certificates(candidate)
+        if found:
+            return found
     return None
 
 
@@ -71,47 +78,32 @@ def proxies(environ: Mapping[str, str] | None = None) -> dict[str, str]:
     environ = os.environ if environ is None else environ
     found = {}
     for name in _PROXY_VARIABLES:
-        value = environ.get(name) or environ.get(name.lower())
-        if value and not _LOCAL_PROXY.search(value):
+        value = environ.get(name.lower()) or environ.get(name)
+        if value and (name == "NO_PROXY" or not _is_local(value)):
             found[name] = found[name.lower()] = value
     return found
 
 
-def _merged(environ: Mapping[str, str]) -> dict[str, str]:
-    merged: dict[str, str] = {}
-    for file in _files(environ):
-        parser = configparser.RawConfigParser(strict=False)
-        try:
-            parser.read(file, "utf-8")
-        except (configparser.Error, UnicodeError, OSError):
-            continue
-        for section in ("global", "install"):
-            if parser.has_section(section):
-                for name, value in parser.items(section):
-                    merged[name.replace("_", "-")] = value or ""
-    for name, value in environ.items():
-        if name.startswith("PIP_") and value:
-            merged[name[len("PIP_") :].lower().replace("_", "-")] = value
-    return merged
+def _certificates(path: str) -> bytes:
+    try:
+        file = Path(path).expanduser()
+        if not file.is_file() or file.stat().st_size > _CA_BYTES_MAX:
+            return b""
+        found = _CERTIFICATE.findall(file.read_bytes())
+    except (OSError, RuntimeError):
+        # RuntimeError: a "~name" that nobody has.
+        return b""
+    return b"".join(certificate + b"\n" for certificate in found)
 
 
-def _files(environ: Mapping[str, str]) -> Iterator[Path]:
-    named = environ.get("PIP_CONFIG_FILE")
-    if named == os.devnull:
-        return
-    home = Path(environ.get("HOME") or Path.home())
-    config_home = Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
-    for folder in (environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(":"):
-        yield Path(folder, "pip", "pip.conf")
-    yield Path("/etc/pip.conf")
-    yield home / ".pip" / "pip.conf"
-    yield home / "Library" / "Application Support" / "pip" / "pip.conf"
-    yield config_home / "pip" / "pip.conf"
-    yield Path(sys.prefix, "pip.conf")
-    if named:
-        yield Path(named)
+def _is_local(address: str) -> bool:
+    try:
+        host = urlsplit(address if "://" in address else f"//{address}").hostname
+    except ValueError:
+        return False
+    return bool(_LOCAL_HOST.fullmatch(host or ""))
 
 
 def _remote_only(addresses: str) -> str:
-    remote = [a for a in addresses.split() if a.startswith(("http://", "https://"))]
-    return "\n".join(remote)
+    is_remote = re.compile(r"https?://", re.IGNORECASE).match
+    return "\n".join(filter(is_remote, addresses.split()))

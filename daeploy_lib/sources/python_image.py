@@ -16,15 +16,19 @@ import base64
 import os
 import re
 import sys
-import tomllib
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Protocol
+from typing import Any
 
 import attrs
 
-from daeploy_lib.errors import SourceError
 from daeploy_lib.sources import host_packages
+from daeploy_lib.sources.requirements import (
+    REQUIREMENTS,
+    Content,
+    Packages,
+    packages_of,
+)
 
 BASE_VARIABLE = "DAEPLOY_BASE_IMAGE"
 # A user without rights and without an entry in the image.
@@ -34,37 +38,32 @@ CONTENT = "content"
 DOCKERFILE = "Dockerfile"
 _CARRIER = "FTP_PROXY"
 _CA_FILE = "ca.pem"
-_REQUIREMENTS = "requirements.txt"
 # Linux hands a program at most 128 KiB in one variable.
 _CARRIED_MAX = 96 * 1024
 _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]*")
+_OPTION = re.compile(r"[a-z][a-z0-9-]*")
+_VARIABLE = re.compile(r"[A-Za-z_]+")
 
-# Debian calls it python3 only.
-_MAKE_VENV = 'RUN "$(command -v python3 || command -v python)" -m venv /opt/venv'
+# Debian calls it python3 only. A base may have another user than root.
+_MAKE_VENV = (
+    "USER 0:0",
+    'RUN "$(command -v python3 || command -v python)" -m venv /opt/venv',
+)
+# pip is not asked to prompt for a password, nor to draw a progress bar.
 _INSTALL = (
     "RUN set -eu;"
     ' printf %s "${FTP_PROXY:-}" | base64 -d > /dev/shm/pip.conf;'
     " unset FTP_PROXY ftp_proxy;"
-    " PIP_CONFIG_FILE=/dev/shm/pip.conf PIP_DISABLE_PIP_VERSION_CHECK=1"
-    " /opt/venv/bin/python -m pip install --no-cache-dir "
+    " PIP_CONFIG_FILE=/dev/shm/pip.conf PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1"
+    " /opt/venv/bin/python -m pip install --no-cache-dir --progress-bar off "
 )
 _OURS = "/tmp/daeploy"  # noqa: S108 - in a stage of the image
-# Requirements that name other files of the content.
-_NAMES_FILES = re.compile(
-    rb"^\s*(-r|--requirement|-c|--constraint|-e|--editable|\.|/|file:)|@\s*file:",
-    re.MULTILINE,
-)
+_HOME = "/app"
+# What a service finds in an image without a PATH of its own, such as an import.
+_USUAL_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-class Content(Protocol):
-    """What the image asks of a build context."""
-
-    def read(self, path: str) -> bytes | None:
-        """Return the content of a small file; None if it is not there."""
-        ...
-
-
-def _names_only(options: Mapping[str, str]) -> str:
+def _names_only(options: Mapping[str, Any]) -> str:
     return repr(sorted(options))
 
 
@@ -79,13 +78,29 @@ class Build:
         build_args: Values for the builder that end nowhere.
     """
 
-    files: Mapping[str, bytes]
+    files: Mapping[str, bytes] = attrs.field(repr=_names_only)
     under: str
     build_args: Mapping[str, str] = attrs.field(repr=_names_only)
 
 
 def _default_base() -> str:
     return os.environ.get(BASE_VARIABLE) or f"python:3.{sys.version_info[1]}-slim"
+
+
+def _texts(values: Mapping[Any, Any], what: str, name: re.Pattern[str]) -> None:
+    """
+    Check the names and types of options; values stay out of every message.
+
+    Raises:
+        TypeError, ValueError: If one is not as it should be.
+    """
+    for key, value in values.items():
+        if not isinstance(key, str) or not isinstance(value, str):
+            raise TypeError(f"{what} is a mapping from text to text; see {key!r}.")
+        if not name.fullmatch(key):
+            raise ValueError(
+                f"Invalid name {key!r} in {what}. Allowed: {name.pattern}."
+            )
 
 
 def _frozen_options(options: Mapping[str, str]) -> Mapping[str, str]:
@@ -107,14 +122,19 @@ class PythonImage:
         proxies: ``HTTP_PROXY`` and the like, for the installation only.
 
     Raises:
-        ValueError: If the base is no name of an image.
+        ValueError: If the base is no name of an image, an option has no name of
+            one, the certificates hold a private key, or the options together
+            are longer than 70 KiB.
+        TypeError: If an option is no text.
 
     Example:
         >>> PythonImage("python:3.12-slim").base
         'python:3.12-slim'
     """
 
-    base: str = attrs.field(factory=_default_base)
+    base: str = attrs.field(
+        factory=_default_base, validator=attrs.validators.instance_of(str)
+    )
     pip_options: Mapping[str, str] = attrs.field(
         factory=dict, converter=_frozen_options, repr=_names_only
     )
@@ -125,7 +145,16 @@ class PythonImage:
 
     def __attrs_post_init__(self) -> None:
         if not _IMAGE.fullmatch(self.base):
-            raise ValueError(f"Invalid base image {self.base!r}.")
+            raise ValueError(
+                f"Invalid base image {self.base!r}. Allowed: the name of an image, "
+                f"such as 'python:3.12-slim', here or in {BASE_VARIABLE}."
+            )
+        _texts(self.pip_options, "pip_options", _OPTION)
+        _texts(self.proxies, "proxies", _VARIABLE)
+        if b"PRIVATE KEY" in (self.ca_certificates or b""):
+            raise ValueError("ca_certificates holds a private key; leave it out.")
+        if len(self._carried()) > _CARRIED_MAX:
+            raise ValueError("pip_options are too long: at most 70 KiB together.")
 
     @classmethod
     def from_host(cls, base: str | None = None) -> "PythonImage":
@@ -150,91 +179,54 @@ class PythonImage:
             SourceError: If its ``pyproject.toml`` cannot be read.
         """
         files = {}
-        if self.ca_certificates is not None:
-            files[_CA_FILE] = self.ca_certificates
-        packages = _packages(content)
+        packages = packages_of(content)
         if packages.requirements is not None:
-            files[_REQUIREMENTS] = packages.requirements
-        files[DOCKERFILE] = self._dockerfile(packages).encode()
-        return Build(files, CONTENT, self._build_args())
+            files[REQUIREMENTS] = packages.requirements
+        if self.ca_certificates is not None and packages != Packages():
+            files[_CA_FILE] = self.ca_certificates
+        files[DOCKERFILE] = self._dockerfile(packages, _CA_FILE in files).encode()
+        return Build(files, CONTENT, {**self.proxies, _CARRIER: self._carried()})
 
-    def _dockerfile(self, packages: "_Packages") -> str:
+    def _dockerfile(self, packages: Packages, has_certificates: bool) -> str:
         """
         Return the Dockerfile; the service's own files come last.
 
         A stage of its own installs, so that certificates and build tools stay
         out of the image, and a change of the code installs nothing again.
         """
-        lines = [f"FROM {self.base} AS packages", _MAKE_VENV]
-        if self.ca_certificates is not None:
+        lines = [f"FROM {self.base} AS packages", *_MAKE_VENV]
+        if has_certificates:
             lines.append(f"COPY {_CA_FILE} {_OURS}/{_CA_FILE}")
         if packages.requirements is not None:
-            lines.append(f"COPY {_REQUIREMENTS} {_OURS}/{_REQUIREMENTS}")
-            lines.append(f"{_INSTALL}-r {_OURS}/{_REQUIREMENTS}")
+            lines.append(f"COPY {REQUIREMENTS} {_OURS}/{REQUIREMENTS}")
+            lines.append(f"{_INSTALL}-r {_OURS}/{REQUIREMENTS}")
         if packages.in_content is not None:
-            lines.append(f"COPY {CONTENT} {_OURS}/{CONTENT}")
-            lines.append(f"WORKDIR {_OURS}/{CONTENT}")
+            # Where it will be in the end: "-e ." remembers the path.
+            lines.append(f"COPY {CONTENT} {_HOME}")
+            lines.append(f"WORKDIR {_HOME}")
             lines.append(_INSTALL + packages.in_content)
-        path = "/opt/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"
         lines += [
             f"FROM {self.base}",
             "COPY --from=packages /opt/venv /opt/venv",
-            f"ENV PATH={path}:/sbin:/bin",
-            "ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOST=0.0.0.0 PORT=8000",
-            "WORKDIR /app",
-            f"COPY {CONTENT} /app",
+            f"ENV PATH=/opt/venv/bin:${{PATH:-{_USUAL_PATH}}}",
+            # Its user has no home, and the root can only be read.
+            "ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp",
+            "ENV HOST=0.0.0.0 PORT=8000",
+            f"WORKDIR {_HOME}",
+            f"COPY {CONTENT} {_HOME}",
             f"USER {USER}",
+            # A base may have one that takes our command for arguments.
+            "ENTRYPOINT []",
             'CMD ["/opt/venv/bin/python", "service.py"]',
         ]
         return "\n".join(lines) + "\n"
 
-    def _build_args(self) -> dict[str, str]:
+    def _carried(self) -> str:
+        """Return pip's configuration as the builder carries it."""
         options = dict(self.pip_options)
         if self.ca_certificates is not None:
             options["cert"] = f"{_OURS}/{_CA_FILE}"
         lines = ["[global]"]
         for name, value in sorted(options.items()):
-            lines.append(f"{name} = " + "\n    ".join(value.split("\n")))
-        carried = base64.b64encode("\n".join(lines).encode()).decode()
-        if len(carried) > _CARRIED_MAX:
-            raise ValueError("pip_options are too long to be handed to the builder.")
-        return {**self.proxies, _CARRIER: carried}
-
-
-@attrs.frozen
-class _Packages:
-    """
-    What is installed.
-
-    Attributes:
-        requirements: Of a file that stands for itself.
-        in_content: pip's arguments for what needs the content beside it.
-    """
-
-    requirements: bytes | None = None
-    in_content: str | None = None
-
-
-def _packages(content: Content) -> _Packages:
-    requirements = content.read(_REQUIREMENTS)
-    if requirements is None:
-        return _of_project(content.read("pyproject.toml"))
-    if _NAMES_FILES.search(requirements):
-        return _Packages(in_content=f"-r {_REQUIREMENTS}")
-    return _Packages(requirements)
-
-
-def _of_project(pyproject: bytes | None) -> _Packages:
-    """Return a project's dependencies, then the project itself."""
-    if pyproject is None:
-        return _Packages()
-    try:
-        project = tomllib.loads(pyproject.decode()).get("project")
-        if project is None:
-            return _Packages()
-        requirements = [str(line) for line in project.get("dependencies", [])]
-    except (tomllib.TOMLDecodeError, UnicodeError, AttributeError, TypeError) as error:
-        raise SourceError(
-            f"Its pyproject.toml cannot be read: {error}", stage="source"
-        ) from error
-    return _Packages("\n".join([*requirements, ""]).encode(), ".")
+            lines.append(f"{name} = " + "\n    ".join(value.splitlines()))
+        return base64.b64encode("\n".join(lines).encode()).decode()
