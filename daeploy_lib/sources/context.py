@@ -16,9 +16,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from daeploy_lib.errors import SourceError
-from daeploy_lib.sources.members import Member, refused
+from daeploy_lib.sources.members import Member, refused, shown
+from daeploy_lib.sources.reading import LeavesError, end_of_link, open_file
 
 _CHUNK_BYTES = 256 * 1024
+# What is read as a whole: requirements and the like. 1000 times a long one.
+READ_BYTES_MAX = 16 * 1024**2
 # 2000-01-01. Not 0: a wheel, which is a zip, cannot hold times before 1980.
 _MTIME = 946_684_800
 _TYPES = {
@@ -38,17 +41,26 @@ class Context:
 
     Args:
         root: The directory.
-        members: What of it is in the context.
+        members: What of it is in the context, sorted by path.
     """
 
     def __init__(self, root: Path, members: tuple[Member, ...]) -> None:
         self._root = root
-        self._members = members
+        self._members = {member.path: member for member in members}
 
     @property
     def has_dockerfile(self) -> bool:
         """Whether the content says itself how it is built."""
-        return self._has("Dockerfile")
+        return self.has("Dockerfile")
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing would be in an image of it."""
+        return all(member.is_for_builder for member in self._members.values())
+
+    def has(self, path: str) -> bool:
+        """Return whether there is a file or a link of this path."""
+        return path in self._members and self._members[path].kind != "directory"
 
     @cached_property
     def digest(self) -> str:
@@ -59,17 +71,20 @@ class Context:
             SourceError: If a file cannot be read.
         """
         total = hashlib.sha256()
-        for member in self._members:
-            content = self._file_digests.get(member.path, "")
-            fields = (member.kind, member.path, member.target, content)
+        for member in self._members.values():
+            if member.is_for_builder and member.path == ".dockerignore":
+                continue  # what it says is seen in what is there
             mark = "x" if member.kind == "file" and member.is_executable else "-"
-            total.update("\0".join((mark, *fields)).encode() + b"\0\n")
+            content = self._file_digests.get(member.path, "")
+            # No field can hold a NUL, so different contents are different bytes.
+            fields = (mark, member.kind, member.path, member.target, content)
+            total.update("\0".join(fields).encode() + b"\0\n")
         return f"sha256:{total.hexdigest()}"
 
     @cached_property
     def _file_digests(self) -> Mapping[str, str]:
         digests = {}
-        for member in self._members:
+        for member in self._members.values():
             if member.kind == "file":
                 content = hashlib.sha256()
                 for chunk in self._chunks(member):
@@ -78,11 +93,28 @@ class Context:
         return digests
 
     def read(self, path: str) -> bytes | None:
-        """Return the content of a small file; None if it is not there."""
-        for member in self._members:
-            if member.path == path and member.kind == "file":
-                return b"".join(self._chunks(member))
-        return None
+        """
+        Return the content of a small file; None if it is not there.
+
+        A link inside the content is followed to its file.
+
+        Raises:
+            SourceError: If it has more than ``READ_BYTES_MAX``, or changed.
+        """
+        member = self._members.get(path)
+        if member is not None and member.kind == "link":
+            try:
+                end = end_of_link(self._root, path, member.target)
+            except LeavesError:
+                raise self._changed(member) from None
+            member = self._members.get(end)
+        if member is None or member.kind != "file":
+            return None
+        if member.size > READ_BYTES_MAX:
+            raise refused(
+                self._root, f"{shown(path)} has {member.size:,} bytes, which is too big"
+            )
+        return b"".join(self._chunks(member))
 
     def write_tar(
         self, add: Mapping[str, bytes], *, under: str = ""
@@ -102,15 +134,14 @@ class Context:
             yield _header(Member(path, "file", size=len(content)), path)
             yield content
             yield _padding(len(content))
-        for member in self._members:
+        for member in self._members.values():
+            if under and member.is_for_builder:
+                continue  # the builder looks for its own files at the top
             yield _header(member, prefix + member.path)
             if member.kind == "file":
                 yield from self._unchanged(member)
                 yield _padding(member.size)
         yield bytes(2 * tarfile.BLOCKSIZE)
-
-    def _has(self, path: str) -> bool:
-        return any(m.path == path and m.kind != "directory" for m in self._members)
 
     def _unchanged(self, member: Member) -> Iterator[bytes]:
         wanted = self._file_digests[member.path]
@@ -135,15 +166,12 @@ class Context:
                 raise self._changed(member)
 
     def _open(self, member: Member) -> BinaryIO:
-        # A file that has meanwhile become a link or a pipe is not followed,
-        # and does not make us wait.
-        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
         try:
-            file = open(os.open(self._root / member.path, flags), "rb")  # noqa: PTH123, SIM115
+            file = open_file(self._root, member.path)
         except OSError as error:
             raise refused(
-                self._root, f"{member.path} cannot be read: {error.strerror}"
-            ) from None
+                self._root, f"{shown(member.path)} cannot be read: {error.strerror}"
+            ) from error
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             file.close()
             raise self._changed(member)
@@ -152,7 +180,8 @@ class Context:
     def _changed(self, member: Member) -> SourceError:
         return refused(
             self._root,
-            f"{member.path} changed while it was read. Deploy when it is complete",
+            f"{shown(member.path)} changed while it was read. Deploy when it is "
+            f"complete",
         )
 
 

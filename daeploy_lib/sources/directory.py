@@ -7,13 +7,25 @@ import attrs
 
 from daeploy_lib.domain.spec import Spec
 from daeploy_lib.errors import SourceError
-from daeploy_lib.sources.context import Context
-from daeploy_lib.sources.ignoring import DEFAULT_PATTERNS, Ignoring
+from daeploy_lib.sources.context import READ_BYTES_MAX, Context
+from daeploy_lib.sources.ignoring import Ignoring
 from daeploy_lib.sources.members import refused, vetted_members
+from daeploy_lib.sources.reading import LeavesError, end_of_link, open_file
+
+_ARCHIVES = (".tar.gz", ".tgz", ".tar", ".zip")
 
 
 def _path(value: str | os.PathLike[str]) -> Path:
-    return Path(value).expanduser()
+    text: object = os.fspath(value)
+    if not isinstance(text, str):
+        raise TypeError(f"A path is text or a Path, not {type(text).__name__}.")
+    # "" would be the working directory, which nobody means.
+    if not text or "\0" in text:
+        raise ValueError(f"Invalid path {text!r}. Name a directory.")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"Invalid path {text!r}: {error}") from error
 
 
 @attrs.frozen
@@ -21,8 +33,18 @@ class Directory:
     """
     A directory: with a ``Dockerfile``, or with a ``service.py``.
 
+    Of its files these stay out of the image: what its ``.dockerignore`` lists,
+    with Docker's rules; version control, virtual environments and caches of
+    Python; and ``.env`` files, private keys and the like by their usual names.
+    Only a line that names one of the latter, such as ``!tls.key``, brings it
+    back. A link out of the directory, a device, a pipe or a socket is refused.
+    At most 100,000 files and 64 GiB.
+
     Args:
         path: Where it is; ``~`` is the home directory.
+
+    Raises:
+        TypeError, ValueError: If it is no path, or an empty one.
 
     Example:
         >>> Directory("hello").path.name
@@ -41,7 +63,7 @@ def open_source(source: str | os.PathLike[str] | Directory, spec: Spec) -> Conte
         spec: What will be run from it.
 
     Raises:
-        TypeError: If it is no source at all.
+        TypeError, ValueError: If it is no source at all.
         SourceError: If it does not exist, is no directory, is empty, holds what
             must not be in a context, or does not say what to run.
     """
@@ -58,29 +80,61 @@ def open_source(source: str | os.PathLike[str] | Directory, spec: Spec) -> Conte
 
 
 def _opened(path: Path, spec: Spec) -> Context:
-    if not path.exists():
-        raise refused(path, f"it does not exist (seen from {Path.cwd()})")
-    if not path.is_dir():
-        raise refused(path, "it is not a directory")
+    _check_directory(path)
     root = path.absolute()
-    members = vetted_members(root, _ignoring(root))
-    context = Context(root, members)
-    if not members:
-        raise refused(path, "it is empty, or everything in it is ignored")
-    has_service = any(m.path == "service.py" for m in members)
-    if not (context.has_dockerfile or has_service or spec.command):
+    context = Context(root, vetted_members(root, _ignoring(root)))
+    if context.is_empty:
+        raise refused(path, "it is empty, or everything in it is left out")
+    if not (context.has_dockerfile or context.has("service.py") or spec.command):
+        is_ignored = os.path.lexists(root / "service.py")
         raise refused(
             path,
-            "it has neither a Dockerfile nor a service.py. Add one, or say what to "
-            "run with command=[…]",
+            "its service.py is left out by its .dockerignore"
+            if is_ignored
+            else "it has neither a Dockerfile nor a service.py. Add one, or say what "
+            "to run with command=[…]",
         )
     return context
 
 
-def _ignoring(root: Path) -> Ignoring:
-    file = root / ".dockerignore"
+def _check_directory(path: Path) -> None:
     try:
-        own = file.read_text("utf-8-sig").splitlines() if file.is_file() else []
-        return Ignoring([*DEFAULT_PATTERNS, *own])
-    except (OSError, ValueError) as error:
+        is_directory = path.is_dir()
+        exists = is_directory or path.exists()
+    except OSError as error:
+        raise refused(path, f"it cannot be read: {error.strerror}") from error
+    if not exists:
+        seen_from = "" if path.is_absolute() else f" (seen from {_working_directory()})"
+        raise refused(path, f"it does not exist{seen_from}")
+    if not is_directory and path.name.endswith(_ARCHIVES):
+        raise refused(path, "archives are not supported yet. Unpack it")
+    if not is_directory:
+        raise refused(path, "it is not a directory")
+
+
+def _working_directory() -> str:
+    try:
+        return os.getcwd()  # noqa: PTH109
+    except FileNotFoundError:
+        return "a directory that was removed"
+
+
+def _ignoring(root: Path) -> Ignoring:
+    path = ".dockerignore"
+    try:
+        if (root / path).is_symlink():
+            path = end_of_link(root, path, os.readlink(root / path))  # noqa: PTH115
+        with open_file(root, path) as file:
+            text = file.read(READ_BYTES_MAX).decode("utf-8-sig")
+        # As Docker does: "\r\n" ends a line, a lone "\r" or "\v" does not.
+        return Ignoring(line.removesuffix("\r") for line in text.split("\n"))
+    except FileNotFoundError:
+        return Ignoring()
+    except LeavesError:
+        raise refused(root, "the link .dockerignore leads out of it") from None
+    except OSError as error:
+        raise refused(
+            root, f".dockerignore cannot be read: {error.strerror}"
+        ) from error
+    except ValueError as error:
         raise refused(root, f".dockerignore cannot be read: {error}") from error

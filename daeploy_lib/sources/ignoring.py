@@ -1,136 +1,131 @@
 """
-Which files of a directory stay out of a build context.
+What a ``.dockerignore`` leaves out of a build context.
 
-``.dockerignore`` patterns as Docker reads them: the last one that matches wins,
-``!`` brings back, ``**`` crosses directories, and a match of a directory is a
-match of everything in it.
-
-Source:
-    https://docs.docker.com/build/concepts/context/#dockerignore-files;
-    moby/patternmatcher, ``patternmatcher.go``.
+As Docker reads it: the last line that matches wins, ``!`` brings back, and a
+line that matches a directory matches everything in it. A path counts by these
+rules alone, so ``!**/keep.txt`` also reaches into a directory that is left out,
+as it does with BuildKit; Docker's older builder would not look there.
 """
 
 import posixpath
 import re
 from collections.abc import Iterable
 
-# Always out, unless a .dockerignore brings one back with "!": version control,
-# secrets by their usual names, and what Python makes anew.
-DEFAULT_PATTERNS = (
-    "**/.git",
-    "**/.hg",
-    "**/.svn",
-    "**/.env",
-    "**/.env.[^e]*",  # but .env.example is meant to be shared
-    "**/.netrc",
-    "**/.pypirc",
-    "**/.aws",
-    "**/.ssh",
-    "**/id_rsa",
-    "**/id_dsa",
-    "**/id_ecdsa",
-    "**/id_ed25519",
-    "**/*.key",
-    "**/*.p12",
-    "**/*.pfx",
-    "**/.venv",
-    "**/__pycache__",
-    "**/*.pyc",
-    "**/.pytest_cache",
-    "**/.mypy_cache",
-    "**/.ruff_cache",
-    "**/.ipynb_checkpoints",
-)
+import attrs
+
+from daeploy_lib.sources.patterns import expression
+
+_SPECIAL = re.compile(r"[*?\[\\]")
+
+
+@attrs.frozen
+class _Rule:
+    """One line: the pattern, and whether it brings back."""
+
+    pattern: str
+    brings_back: bool
+    expression: re.Pattern[str]
+
+    def may_match_below(self, directory: str) -> bool:
+        """Return False if nothing inside a directory can match."""
+        for wanted, part in zip(
+            self.pattern.split("/"), directory.split("/"), strict=False
+        ):
+            if _SPECIAL.search(wanted):
+                return True
+            if wanted != part:
+                return False
+        return True
+
+
+@attrs.frozen
+class Verdict:
+    """
+    What the rules say of one path.
+
+    Attributes:
+        is_out: Whether it stays out.
+        matched: Which of the rules match it or a directory above it.
+    """
+
+    is_out: bool
+    matched: tuple[bool, ...]
 
 
 class Ignoring:
     """
-    A list of patterns, ready to be asked.
+    The lines of a ``.dockerignore``, ready to be asked.
 
     Args:
-        patterns: In the order of the file; comments and empty lines are
-            allowed.
+        lines: In the order of the file; comments and empty lines are allowed.
 
     Raises:
-        ValueError: If a pattern cannot be read.
+        ValueError: If Docker would refuse a line; the message names it.
 
     Example:
         >>> ignoring = Ignoring(["*.csv", "!keep.csv"])
-        >>> ignoring.matches("big.csv"), ignoring.matches("keep.csv")
+        >>> ignoring.is_out("big.csv"), ignoring.is_out("keep.csv")
         (True, False)
     """
 
-    def __init__(self, patterns: Iterable[str]) -> None:
-        self._rules: list[tuple[bool, re.Pattern[str]]] = []
-        for line in patterns:
-            self._add(line)
-        self.brings_back = any(is_negated for is_negated, _ in self._rules)
-        """Whether something inside an ignored directory may be wanted."""
+    def __init__(self, lines: Iterable[str] = ()) -> None:
+        self._rules = tuple(filter(None, map(_rule, lines)))
 
-    def _add(self, line: str) -> None:
-        if line.startswith("#"):
-            return
-        pattern = line.strip()
-        is_negated = pattern.startswith("!")
-        if is_negated:
-            pattern = pattern[1:].strip()
-        if not pattern:
-            return
-        pattern = posixpath.normpath(pattern).lstrip("/")
-        if pattern in ("", "."):
-            return
-        self._rules.append((is_negated, _expression(pattern)))
+    def verdict(self, path: str, above: Verdict | None = None) -> Verdict:
+        """
+        Return what the rules say of a path.
 
-    def matches(self, path: str) -> bool:
-        """Return whether a path, relative and with ``/``, stays out."""
-        parts = path.split("/")
-        prefixes = ["/".join(parts[: n + 1]) for n in range(len(parts))]
+        Args:
+            path: Relative, with ``/``.
+            above: What they say of the directory it is in; None at the top.
+        """
+        inherited = above.matched if above else (False,) * len(self._rules)
+        matched = tuple(
+            was_matched or bool(rule.expression.fullmatch(path))
+            for rule, was_matched in zip(self._rules, inherited, strict=True)
+        )
         is_out = False
-        for is_negated, expression in self._rules:
-            if is_out is is_negated and any(map(expression.fullmatch, prefixes)):
-                is_out = not is_negated
-        return is_out
+        for rule, is_matched in zip(self._rules, matched, strict=True):
+            if is_matched:
+                is_out = not rule.brings_back
+        return Verdict(is_out, matched)
+
+    def is_out(self, path: str) -> bool:
+        """Return whether a path stays out."""
+        verdict = None
+        parts = path.split("/")
+        for end in range(1, len(parts) + 1):
+            verdict = self.verdict("/".join(parts[:end]), verdict)
+        return verdict is not None and verdict.is_out
+
+    def may_bring_back_below(self, directory: str) -> bool:
+        """Return False if nothing in a directory that is out can come back."""
+        return any(
+            rule.brings_back and rule.may_match_below(directory) for rule in self._rules
+        )
+
+    def patterns_bringing_back(self, path: str) -> list[str]:
+        """Return the patterns behind a ``!`` that match exactly this path."""
+        return [
+            rule.pattern
+            for rule in self._rules
+            if rule.brings_back and rule.expression.fullmatch(path)
+        ]
 
 
-def _expression(pattern: str) -> re.Pattern[str]:
-    """Translate one cleaned pattern of Go's ``filepath.Match`` with ``**``."""
-    out: list[str] = []
-    at = 0
-    while at < len(pattern):
-        char = pattern[at]
-        at += 1
-        if pattern.startswith("**", at - 1):
-            at += 1
-            if pattern[at : at + 1] == "/":
-                at += 1
-                out.append("(?:.*/)?")
-            else:
-                out.append(".*")
-        elif char == "*":
-            out.append("[^/]*")
-        elif char == "?":
-            out.append("[^/]")
-        elif char == "[":
-            group, at = _character_class(pattern, at)
-            out.append(group)
-        elif char == "\\" and at < len(pattern):
-            out.append(re.escape(pattern[at]))
-            at += 1
-        else:
-            out.append(re.escape(char))
-    return re.compile("".join(out), re.DOTALL)
-
-
-def _character_class(pattern: str, at: int) -> tuple[str, int]:
-    end = pattern.find("]", at + 1)
-    if end < 0:
-        raise ValueError(f"Invalid pattern {pattern!r}: a '[' is not closed.")
-    inside = pattern[at:end]
-    is_negated = inside.startswith("^")
-    inside = inside[is_negated:].replace("[", "\\[").replace("&&", "&\\&")
-    try:
-        group = f"(?!/)[{'^' if is_negated else ''}{inside}]"
-        re.compile(group)
-    except re.error as error:
-        raise ValueError(f"Invalid pattern {pattern!r}: {error}.") from error
-    return group, end + 1
+def _rule(line: str) -> _Rule | None:
+    if line.startswith("#"):
+        return None
+    pattern = line.strip()
+    brings_back = pattern.startswith("!")
+    if brings_back:
+        pattern = pattern[1:].strip()
+        if not pattern:
+            raise ValueError("a line with '!' and no pattern")
+    if not pattern:
+        return None
+    pattern = posixpath.normpath(pattern).lstrip("/")
+    # "." would be everything; Docker ignores it "for historical reasons".
+    if pattern in ("", "."):
+        return None
+    return _Rule(pattern, brings_back, expression(pattern))

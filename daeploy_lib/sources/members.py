@@ -13,14 +13,29 @@ from pathlib import Path
 import attrs
 
 from daeploy_lib.errors import SourceError
-from daeploy_lib.sources.ignoring import Ignoring
+from daeploy_lib.sources.ignoring import Ignoring, Verdict
+from daeploy_lib.sources.kept_out import (
+    PEM_BYTES_MAX,
+    PRIVATE_KEY,
+    VENV_MARK,
+    is_kept_out,
+    is_named,
+)
+from daeploy_lib.sources.reading import (
+    LeavesError,
+    end_of_link,
+    open_directory,
+    open_file,
+)
 
-# A context of more files than this is a mistake: a home directory, a dataset.
+# Members of a context, and their bytes in all. More is a mistake: a home
+# directory, a file system, a dataset that should be mounted.
 MEMBERS_MAX = 100_000
+BYTES_MAX = 64 * 1024**3
+# Of a path, PATH_MAX of Linux: nobody could unpack more.
+PATH_BYTES_MAX = 4096
 # Read by the builder itself, and therefore never left out.
-ALWAYS_IN = ("Dockerfile", ".dockerignore")
-_PRIVATE_KEY = b"PRIVATE KEY-----"
-_PEM_HEAD_BYTES = 4096
+FOR_BUILDER = ("Dockerfile", ".dockerignore")
 
 
 @attrs.frozen
@@ -34,6 +49,8 @@ class Member:
         is_executable: Whether its owner may run it.
         size: Of a file, in bytes.
         target: Of a link, as it is written.
+        is_for_builder: Whether only the builder may see it: a Dockerfile or a
+            ``.dockerignore`` that is left out of the image.
     """
 
     path: str
@@ -41,6 +58,7 @@ class Member:
     is_executable: bool = False
     size: int = 0
     target: str = ""
+    is_for_builder: bool = False
 
 
 def vetted_members(root: Path, ignoring: Ignoring) -> tuple[Member, ...]:
@@ -48,16 +66,20 @@ def vetted_members(root: Path, ignoring: Ignoring) -> tuple[Member, ...]:
     Return the members of a directory, sorted by path.
 
     Raises:
-        SourceError: If one must not be in a context, or cannot be read.
+        SourceError: If one must not be in a context, or cannot be read; if
+            there are more than ``MEMBERS_MAX``, or more than ``BYTES_MAX``.
     """
-    members = []
-    for member in _walk(root, "", ignoring):
+    members: list[Member] = []
+    size = 0
+    for member in _found(root, ignoring):
         members.append(member)
-        if len(members) > MEMBERS_MAX:
+        size += member.size
+        if len(members) > MEMBERS_MAX or size > BYTES_MAX:
             raise refused(
                 root,
-                f"it holds more than {MEMBERS_MAX:,} files. Name the service's own "
-                f"directory, or list what it does not need in .dockerignore",
+                f"it holds more than {MEMBERS_MAX:,} files or "
+                f"{BYTES_MAX // 1024**3} GiB. Name the service's own directory, or "
+                f"list what it does not need in .dockerignore",
             )
     return tuple(sorted(members, key=lambda member: member.path))
 
@@ -67,72 +89,121 @@ def refused(root: Path, why: str) -> SourceError:
     return SourceError(f"Cannot use {root} as a source: {why}.", stage="source")
 
 
-def _walk(root: Path, below: str, ignoring: Ignoring) -> Iterator[Member]:
+def unreadable(root: Path, path: str, error: OSError) -> SourceError:
+    """Return the error for a member that cannot be read."""
+    return refused(
+        root,
+        f"{shown(path)} cannot be read: {error.strerror}. Allow it, or list it in "
+        f".dockerignore",
+    )
+
+
+@attrs.frozen
+class _Entry:
+    """One name in a directory, as it was found."""
+
+    path: str
+    name: str
+    mode: int
+    size: int
+    target: str = ""
+
+
+def _found(root: Path, ignoring: Ignoring) -> Iterator[Member]:
+    """Yield the members; directories wait in a list, since they may be deep."""
+    waiting: list[tuple[str, Verdict | None]] = [("", None)]
+    while waiting:
+        below, above = waiting.pop()
+        for entry in _entries(root, below):
+            if _is_kept_out(root, entry) and not is_named(entry.path, ignoring):
+                continue
+            verdict = ignoring.verdict(entry.path, above)
+            is_directory = stat.S_ISDIR(entry.mode)
+            if not verdict.is_out or entry.path in FOR_BUILDER:
+                member = _vetted(root, entry)
+                yield attrs.evolve(member, is_for_builder=verdict.is_out)
+            elif is_directory and not ignoring.may_bring_back_below(entry.path):
+                continue
+            if is_directory:
+                waiting.append((entry.path, verdict))
+
+
+def _entries(root: Path, below: str) -> Iterator[_Entry]:
     try:
-        with os.scandir(root / below) as found:
-            entries = sorted(found, key=lambda entry: entry.name)
+        directory = open_directory(root, below)
+        try:
+            with os.scandir(directory) as found:
+                for each in found:
+                    yield _entry(root, below, each.name, directory)
+        finally:
+            os.close(directory)
     except OSError as error:
-        raise refused(
-            root, f"{below or '.'} cannot be read: {error.strerror}"
-        ) from None
-    for entry in entries:
-        path = f"{below}/{entry.name}" if below else entry.name
-        _check_name(root, path)
-        is_out = path not in ALWAYS_IN and ignoring.matches(path)
-        is_directory = entry.is_dir(follow_symlinks=False)
-        if is_out and not (is_directory and ignoring.brings_back):
-            continue
-        if is_directory:
-            inside = _walk(root, path, ignoring)
-            if not is_out:
-                yield Member(path, "directory", is_executable=True)
-            yield from inside
-        elif not _is_private_key(root / path):
-            yield _vetted(root, path)
+        raise unreadable(root, below or "the directory", error) from None
 
 
-def _check_name(root: Path, path: str) -> None:
+def _entry(root: Path, below: str, name: str, directory: int) -> _Entry:
+    path = f"{below}/{name}" if below else name
+    found = os.stat(name, dir_fd=directory, follow_symlinks=False)
+    target = ""
+    if stat.S_ISLNK(found.st_mode):
+        target = os.readlink(name, dir_fd=directory)
+    if max(len(os.fsencode(path)), len(os.fsencode(target))) > PATH_BYTES_MAX:
+        raise refused(root, f"the path {shown(path[:80])}… is too long")
+    return _Entry(path, name, found.st_mode, found.st_size, target)
+
+
+def _is_kept_out(root: Path, entry: _Entry) -> bool:
+    if is_kept_out(entry.name):
+        return True
+    if stat.S_ISDIR(entry.mode):
+        return os.path.lexists(root / entry.path / VENV_MARK)
+    if stat.S_ISREG(entry.mode) and entry.name.lower().endswith(".pem"):
+        try:
+            with open_file(root, entry.path) as file:
+                return PRIVATE_KEY in file.read(PEM_BYTES_MAX)
+        except OSError as error:
+            raise unreadable(root, entry.path, error) from None
+    return False
+
+
+def _vetted(root: Path, entry: _Entry) -> Member:
     try:
-        path.encode()
+        f"{entry.path}{entry.target}".encode()
     except UnicodeEncodeError:
-        raise refused(root, f"the name of {path!r} is not UTF-8") from None
-
-
-def _vetted(root: Path, path: str) -> Member:
-    try:
-        found = (root / path).lstat()
-        if stat.S_ISLNK(found.st_mode):
-            return _vetted_link(root, path)
-    except OSError as error:
-        raise refused(root, f"{path} cannot be read: {error.strerror}") from None
-    if not stat.S_ISREG(found.st_mode):
-        raise refused(
-            root, f"{path} is a device, a pipe or a socket; remove it or ignore it"
-        )
-    is_executable = bool(found.st_mode & stat.S_IXUSR)
-    return Member(path, "file", is_executable=is_executable, size=found.st_size)
-
-
-def _vetted_link(root: Path, path: str) -> Member:
-    target = os.readlink(root / path)  # noqa: PTH115 - as it is written
-    _check_name(root, target)
-    # Where it really leads, through every other link on the way.
-    end = Path(os.path.realpath(root / path))
-    if os.path.isabs(target) or not end.is_relative_to(root.resolve()):  # noqa: PTH117
         raise refused(
             root,
-            f"the link {path} leads out of it, to {target}. Copy the file, or list "
-            f"the link in .dockerignore",
+            f"the name of {shown(entry.path)} is not UTF-8; rename it, or list it "
+            f"in .dockerignore",
+        ) from None
+    if stat.S_ISDIR(entry.mode):
+        return Member(entry.path, "directory", is_executable=True)
+    if stat.S_ISLNK(entry.mode):
+        _check_link(root, entry)
+        return Member(entry.path, "link", target=entry.target)
+    if not stat.S_ISREG(entry.mode):
+        raise refused(
+            root,
+            f"{shown(entry.path)} is a device, a pipe or a socket; remove it, or "
+            f"list it in .dockerignore",
         )
-    return Member(path, "link", target=target)
+    if not os.access(root / entry.path, os.R_OK):
+        raise unreadable(root, entry.path, PermissionError(0, "Permission denied"))
+    # The set-user-ID and set-group-ID bits stay behind: only this one counts.
+    is_executable = bool(entry.mode & stat.S_IXUSR)
+    return Member(entry.path, "file", is_executable=is_executable, size=entry.size)
 
 
-def _is_private_key(file: Path) -> bool:
-    """Return whether a PEM file holds a key; certificates may come along."""
-    if file.suffix != ".pem" or not file.is_file():
-        return False
+def _check_link(root: Path, entry: _Entry) -> None:
     try:
-        with file.open("rb") as opened:
-            return _PRIVATE_KEY in opened.read(_PEM_HEAD_BYTES)
-    except OSError:
-        return False
+        end_of_link(root, entry.path, entry.target)
+    except LeavesError:
+        raise refused(
+            root,
+            f"the link {shown(entry.path)} leads out of it, to "
+            f"{shown(entry.target)}. Copy the file, or list the link in .dockerignore",
+        ) from None
+
+
+def shown(path: str) -> str:
+    """Return a path as it may stand in a message, without control characters."""
+    return path if path.isprintable() else repr(path)
