@@ -16,7 +16,7 @@ from pathlib import Path
 
 _NAME = "pip.conf"
 # Variables of pip that are no options.
-_NO_OPTIONS = frozenset({"version", "help", "config-file"})
+_NO_OPTIONS = frozenset({"version", "help"})
 
 
 def pip_configuration(

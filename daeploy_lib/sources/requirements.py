@@ -18,7 +18,9 @@ _REQUIREMENT = re.compile(
     r"[A-Za-z0-9][A-Za-z0-9._-]*\s*(\[[^\]]*\])?\s*(?P<rest>$|[<>=!~;@(].*|--hash.*)"
 )
 # Or a file of that name.
-_ARCHIVE = re.compile(r"\S+\.(whl|zip|tar\.gz|tar\.bz2|tar\.xz|tgz|tbz|txz)")
+_ARCHIVE = re.compile(
+    r"[^\s;\[]+\.(whl|zip|tar\.gz|tar\.bz2|tar\.xz|tgz|tbz|txz)\s*([;\[-].*)?"
+)
 _OPTION_WITHOUT_FILE = re.compile(
     r"(-i|--index-url|--extra-index-url|--no-index|--no-binary|--only-binary|--pre"
     r"|--prefer-binary|--require-hashes|--trusted-host|--use-feature)\b.*"
