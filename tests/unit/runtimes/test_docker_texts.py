@@ -175,9 +175,9 @@ def test_build_messages() -> None:
         (2, "100%"),
     ]
     assert messages.containers == ["3ea6684033d4"]
-    assert messages.image is None
+    before = messages.image
     assert list(messages.read({"aux": {"ID": "sha256:1"}})) == []
-    assert messages.image == "sha256:1"
+    assert (before, messages.image) == (None, "sha256:1")
     assert messages.failure("hello", "1") is None
 
 

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -84,7 +85,12 @@ def test_a_socket_that_accepts_and_never_answers(tmp_path: Path, name: str) -> N
 def test_an_engine_that_stops_answering(tmp_path: Path, name: str) -> None:
     """One that answered at first, and hangs now, is reported as fast."""
     is_over = threading.Event()
-    answer = engine_of("1.41", lambda _: is_over.wait() and None)
+
+    def wait(request: BaseHTTPRequestHandler) -> None:
+        del request
+        is_over.wait()
+
+    answer = engine_of("1.41", wait)
     with fake_engine(tmp_path / "s", answer) as url:
         try:
             error = unavailable(url, VERBS[name])
