@@ -1,12 +1,13 @@
-"""Runtimes and registries whose calls are cut short, for what cannot be provoked."""
+"""Runtimes and registries that misbehave, for what cannot be provoked."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import attrs
 
 from daeploy_lib.lifecycle.project import Project
+from daeploy_lib.runtimes.base import Instance, Runtime
 
 # Called with the name of a call and "before" or "after".
 Hook = Callable[[str, str], None]
@@ -71,3 +72,41 @@ class Cut:
     def is_done(self) -> bool:
         """Whether it has raised at all."""
         return len(self.seen) > self.moment
+
+
+@attrs.define
+class Altered:
+    """
+    A runtime that says something else of its versions than it knows.
+
+    Attributes:
+        inner: The runtime.
+        changes: What it says, by version.
+        asked: The names of the calls that looked.
+    """
+
+    inner: Runtime
+    changes: Mapping[str, Mapping[str, Any]]
+    asked: list[str] = attrs.field(factory=list)
+
+    def list(self, project: str) -> Sequence[Instance]:
+        """Return the instances, changed."""
+        self.asked.append("list")
+        return [self._altered(i) for i in self.inner.list(project)]
+
+    def inspect(self, instance_id: str) -> Instance | None:
+        """Return one instance, changed."""
+        self.asked.append("inspect")
+        found = self.inner.inspect(instance_id)
+        return None if found is None else self._altered(found)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    def _altered(self, instance: Instance) -> Instance:
+        return attrs.evolve(instance, **self.changes.get(instance.version, {}))
+
+
+def on(project: Project, runtime: Altered) -> Project:
+    """Return the project on another runtime."""
+    return attrs.evolve(project, runtime=cast("Runtime", runtime))
