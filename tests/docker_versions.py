@@ -119,6 +119,12 @@ def evaluate(instance: Instance, expression: str) -> Any:
     return json.loads(answer.content)
 
 
+def is_podman(engine: Engine) -> bool:
+    """Return whether the engine is Podman, which differs here and there."""
+    parts = engine.client.version().get("Components") or []
+    return any("Podman" in part["Name"] for part in parts)
+
+
 def ignore(event: Event) -> None:
     """Take an event that nobody looks at."""
     del event

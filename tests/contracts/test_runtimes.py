@@ -16,6 +16,7 @@ from daeploy_lib.runtimes.contract import (
 )
 from daeploy_lib.runtimes.docker import DockerRuntime
 from daeploy_lib.runtimes.memory import Behaviour, MemoryRuntime
+from docker_versions import is_podman
 from runtime_contexts import Files, contract_sources
 
 Check = Callable[[Contract], None]
@@ -25,6 +26,8 @@ BEHAVIOURS = {
     "silent": Behaviour(is_silent=True),
     "unbuildable": Behaviour(build_error="nonsense"),
 }
+# Without that change, a version that was ready has no mark of it.
+PODMAN_DIFFERS = ("check_start", "check_settle_and_share")
 
 
 def name_of(check: Check) -> str:
@@ -46,6 +49,8 @@ def test_docker_runtime(
     check: Check, engine: Engine, base_image: str, project: str
 ) -> None:
     """The Docker runtime obeys the contract."""
+    if check.__name__ in PODMAN_DIFFERS and is_podman(engine):
+        pytest.xfail("Podman before 5 cannot change a running container")
     sources = contract_sources(base_image)
     with checking(lambda: DockerRuntime(engine.url), sources, project) as contract:
         check(contract)

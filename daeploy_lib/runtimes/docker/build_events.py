@@ -13,13 +13,15 @@ LAST_LINES = 50
 
 # "Step 2/9 : RUN …"; Podman writes STEP and no space.
 _STEP = re.compile(r"step (\d+)/(\d+) ?: ?(.*)", re.IGNORECASE | re.DOTALL)
+# The first words of what a step runs, up to where the engine would quote them.
+_RUN = re.compile(r"run (?:--\S+ )*([^'\"\\]{1,40})", re.IGNORECASE)
 _RUNNING_IN = re.compile(r" ---> Running in ([0-9a-f]{12,64})")
 # The builder's own bookkeeping: ids that nobody asked for.
 _NOISE = re.compile(
     r" ---> (Running in )?[0-9a-f]{12,64}$"
     r"|Removing intermediate container [0-9a-f]"
     # Podman's.
-    r"|--> [0-9a-f]"
+    r"|--> [0-9a-f]|COMMIT|[0-9a-f]{64}$"
 )
 # Colours: what a step writes to standard error comes in red.
 _COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
@@ -32,11 +34,14 @@ class BuildMessages:
     Attributes:
         image: Id of the image, once there is one.
         containers: Ids of the containers that steps ran in.
+        unborn: What runs in the container that the engine is about to make for
+            a step, as far as that can be told; "" while there is none such.
     """
 
     def __init__(self) -> None:
         self.image: str | None = None
         self.containers: list[str] = []
+        self.unborn = ""
         self._failure: Mapping[str, Any] | None = None
         self._instruction = ""
         self._step: int | None = None
@@ -84,8 +89,12 @@ class BuildMessages:
         if step is not None:
             self._step, self._steps = int(step[1]), int(step[2])
             self._instruction = step[3].strip()
-        elif running := _RUNNING_IN.match(text):
-            self.containers.append(running[1])
+            run = _RUN.match(self._instruction)
+            self.unborn = run[1] if run else ""
+        elif text.startswith(" ---> "):
+            self.unborn = ""
+            if running := _RUNNING_IN.match(text):
+                self.containers.append(running[1])
         *lines, self._partial = (self._partial + text).split("\n")
         for line in lines:
             # A progress bar rewrites its line: what it ended as counts.

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import re
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any
@@ -12,7 +13,6 @@ import docker.errors
 import requests
 import urllib3.exceptions
 
-from daeploy_lib.domain.names import image_tag
 from daeploy_lib.domain.spec import Spec
 from daeploy_lib.errors import BuildError, DeployError, SourceError
 from daeploy_lib.runtimes.base import Artifact, BuildInput, OnEvent
@@ -20,23 +20,49 @@ from daeploy_lib.runtimes.docker import labels
 from daeploy_lib.runtimes.docker.build_events import BuildMessages, build_error
 from daeploy_lib.runtimes.docker.client import Engine
 from daeploy_lib.runtimes.docker.failures import Failing, engine_words, mapped
-from daeploy_lib.runtimes.docker.images import discard_image, id_of_tag
+from daeploy_lib.runtimes.docker.images import discard_image, images_of, tag_of
+from daeploy_lib.runtimes.docker.labels import Identity
 from daeploy_lib.runtimes.docker.listing import inspected
 from daeploy_lib.runtimes.docker.shield import uninterrupted
 from daeploy_lib.runtimes.docker.stopping import remove_container
 
 _log = logging.getLogger(__name__)
+_BUILD_ARGUMENTS = re.compile(r"buildargs=[^&\s]*")
 
 # Seconds for the engine to remove the container of a step that was cut short;
 # it took up to 3.
 _STEP_END_TIMEOUT_S = 10.0
 _POLL_S = 0.1
+# Seconds from the message of a step to its container, on a busy machine.
+_BIRTH_S = 0.5
 _BAD_REQUEST = 400
 _TIMEOUTS = (
     TimeoutError,
     requests.exceptions.Timeout,
     urllib3.exceptions.TimeoutError,
 )
+
+
+class _WithoutBuildArguments(logging.Filter):
+    """
+    Keeps the build arguments, which may be secrets, out of urllib3's log.
+
+    At the level DEBUG it logs the address of every request, and they are in it.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Shorten the address that a record tells."""
+        if isinstance(record.args, tuple):
+            record.args = tuple(
+                _BUILD_ARGUMENTS.sub("buildargs=…", arg)
+                if isinstance(arg, str)
+                else arg
+                for arg in record.args
+            )
+        return True
+
+
+_WITHOUT_BUILD_ARGUMENTS = _WithoutBuildArguments()
 
 
 def _names_only(build_args: Mapping[str, str]) -> str:
@@ -115,9 +141,9 @@ def build_image(
     """
     client = engine.ready()
     messages = BuildMessages()
-    tag = image_tag(spec.project, spec.name, spec.version)
+    owner = Identity(spec.project, spec.name, spec.version, registry)
     with mapped(Failing.at(engine.endpoint, "build", spec)):
-        before = id_of_tag(client, tag)
+        before = {image["Id"] for image in images_of(client, owner)}
         try:
             order = _Order(spec, source, recipe, registry, timeout)
             stream = _messages(engine, order)
@@ -126,10 +152,10 @@ def build_image(
                     for event in messages.read(message):
                         on_event(event)
             image = _image(messages, spec)
-            repository, _, version = tag.rpartition(":")
+            repository, _, version = tag_of(owner).rpartition(":")
             uninterrupted(lambda: client.tag(image, repository, version, force=True))
         except BaseException as error:
-            _clean_up(client, messages, tag, before)
+            _clean_up(client, messages, owner, before)
             if isinstance(error, DeployError) and not error.log_lines:
                 error.log_lines = messages.last_lines
             raise
@@ -168,6 +194,8 @@ def _messages(engine: Engine, order: _Order) -> Generator[dict[str, Any], None, 
     deadline = time.monotonic() + timeout
     responses: list[requests.Response] = []
     client = engine.stream()
+    # Once added it stays: another thread may be building.
+    logging.getLogger("urllib3.connectionpool").addFilter(_WITHOUT_BUILD_ARGUMENTS)
     client.hooks["response"].append(lambda response, **_: responses.append(response))
     try:
         for message in client.build(
@@ -221,17 +249,30 @@ def _check_deadline(responses: list[requests.Response], deadline: float) -> None
 
 
 def _clean_up(
-    client: docker.APIClient, messages: BuildMessages, tag: str, before: str | None
+    client: docker.APIClient,
+    messages: BuildMessages,
+    owner: Identity,
+    before: set[str],
 ) -> None:
-    """Wait for the cut step to end; remove the image, unless it was there before."""
+    """Wait for the cut step to end; remove images that were not there before."""
     try:
+        if messages.unborn:
+            # The engine makes its container, notices, and removes it again.
+            time.sleep(_BIRTH_S)
+            _wait_until(lambda: not _runs(client, messages.unborn))
         for container in messages.containers[-1:]:
             _wait_until(lambda name=container: inspected(client, name) is None)  # type: ignore[misc]
             remove_container(client, container)
-        if messages.image is not None and messages.image != before:
-            discard_image(client, messages.image, tag)
+        for image in images_of(client, owner):
+            if image["Id"] not in before:
+                discard_image(client, image["Id"], tag_of(owner))
     except Exception:  # noqa: BLE001 - what failed the build matters more
         _log.warning("Could not remove what a failed build left", exc_info=True)
+
+
+def _runs(client: docker.APIClient, words: str) -> bool:
+    found = client.containers(all=True)
+    return any(words in (container.get("Command") or "") for container in found)
 
 
 def _wait_until(condition: Callable[[], bool]) -> None:

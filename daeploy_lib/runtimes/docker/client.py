@@ -44,6 +44,7 @@ class Engine:
         self._quick: docker.APIClient | None = None
         self._slow: docker.APIClient | None = None
         self._pid = os.getpid()
+        self._is_podman: bool | None = None
 
     def ask(
         self, question: Callable[[docker.APIClient], _T], doing: Failing | None = None
@@ -86,6 +87,18 @@ class Engine:
             self._connected().ping()
             version = self._connected().api_version
             return _client(self.endpoint, SLOW_TIMEOUT_S, version)
+
+    def is_podman(self) -> bool:
+        """
+        Return whether it is Podman, which differs where this is asked.
+
+        Raises:
+            RuntimeUnavailableError: Within 5 s if nothing answers.
+        """
+        if self._is_podman is None:
+            parts = self.ask(lambda client: client.version()).get("Components") or ()
+            self._is_podman = any("Podman" in str(part.get("Name")) for part in parts)
+        return self._is_podman
 
     def close(self) -> None:
         """Free the connections; the next use makes new ones."""

@@ -46,8 +46,16 @@ def container_settings(
     }
 
 
-def host_settings(spec: Spec, artifact: Artifact, cpu_shares: int) -> dict[str, Any]:
-    """Return arguments of the host configuration, without ports and network."""
+def host_settings(
+    spec: Spec, artifact: Artifact, cpu_shares: int, *, is_podman: bool
+) -> dict[str, Any]:
+    """
+    Return arguments of the host configuration, without ports and network.
+
+    Podman has limits of its own for open files and processes; given one, it
+    takes the kernel's maximum for the other, which it may not always set.
+    """
+    nofile = docker.types.Ulimit(name="nofile", soft=NOFILE, hard=NOFILE)
     wanted, limits = spec.hardening, spec.resources
     is_read_only = wanted.read_only_root
     if is_read_only is None:
@@ -66,7 +74,7 @@ def host_settings(spec: Spec, artifact: Artifact, cpu_shares: int) -> dict[str, 
         "memswap_limit": limits.memory,
         "nano_cpus": round(limits.cpus * 1e9),
         "cpu_shares": cpu_shares,
-        "ulimits": [docker.types.Ulimit(name="nofile", soft=NOFILE, hard=NOFILE)],
+        "ulimits": None if is_podman else [nofile],
         "log_config": docker.types.LogConfig(
             type=docker.types.LogConfig.types.JSON,
             config={"max-size": LOG_MAX_SIZE, "max-file": LOG_MAX_FILES},

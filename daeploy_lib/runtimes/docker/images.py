@@ -12,19 +12,17 @@ from daeploy_lib.runtimes.docker import labels
 _CONFLICT = 409
 
 
-def id_of_tag(client: docker.APIClient, tag: str) -> str | None:
-    """Return the id of the image with a tag; None if there is none."""
-    try:
-        return str(client.inspect_image(tag)["Id"])
-    except docker.errors.NotFound:
-        return None
-
-
 def built_images(client: docker.APIClient, project: str) -> list[dict[str, Any]]:
     """Return every image that was built for a project, as the engine lists it."""
     filters = labels.project_filter(project)
     found: list[dict[str, Any]] = client.images(filters=filters)
     return found
+
+
+def images_of(client: docker.APIClient, owner: labels.Identity) -> list[dict[str, Any]]:
+    """Return every image that was built for one version."""
+    found = built_images(client, owner.project)
+    return [i for i in found if labels.image_identity(i.get("Labels")) == owner]
 
 
 def tag_of(owner: labels.Identity) -> str:

@@ -9,10 +9,17 @@ import docker
 import docker.errors
 
 _MARKS = (Path("/.dockerenv"), Path("/run/.containerenv"))
-_TABLES = (Path("/proc/self/mountinfo"), Path("/proc/self/cgroup"))
-# In the mount table: …/containers/<id>/hostname; in the cgroup of version 1:
-# …/docker/<id>, and with systemd docker-<id>.scope.
-_ID = re.compile(r"(?:containers/|docker[/-]|libpod-)([0-9a-f]{64})", re.ASCII)
+# What the engine mounts over these files lies in the container's own directory:
+# …/containers/<id>/hostname. Other mounts may be of containers in our container.
+_MOUNTED = re.compile(
+    r"/([0-9a-f]{64})/\S* /etc/(?:hostname|hosts|resolv\.conf) ", re.ASCII
+)
+# With version 1 of cgroups: …/docker/<id>, or docker-<id>.scope under systemd.
+_CGROUP = re.compile(r"(?:docker|libpod)[/-]([0-9a-f]{64})", re.ASCII)
+_TABLES = (
+    (Path("/proc/self/mountinfo"), _MOUNTED),
+    (Path("/proc/self/cgroup"), _CGROUP),
+)
 
 
 def own_container(client: docker.APIClient) -> str | None:
@@ -35,12 +42,12 @@ def own_container(client: docker.APIClient) -> str | None:
 
 
 def _candidates() -> Iterator[str]:
-    for table in _TABLES:
+    for table, pattern in _TABLES:
         try:
             text = table.read_text(errors="replace")
         except OSError:
             continue
-        yield from dict.fromkeys(_ID.findall(text))
+        yield from dict.fromkeys(pattern.findall(text))
     # The default host name is the short id.
     name = socket.gethostname()
     if re.fullmatch(r"[0-9a-f]{12}", name):

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
-from daeploy_lib.domain.service import Leftover, LogLine
+import attrs
+
+from daeploy_lib.domain.service import Leftover, LogLine, Status
 from daeploy_lib.domain.spec import Spec
 from daeploy_lib.errors import StartError
 from daeploy_lib.runtimes.base import Artifact, BuildInput, Instance, OnEvent
@@ -14,14 +15,15 @@ from daeploy_lib.runtimes.docker.client import Engine
 from daeploy_lib.runtimes.docker.details import details_of
 from daeploy_lib.runtimes.docker.endpoint import find_endpoint
 from daeploy_lib.runtimes.docker.failures import Failing, mapped
-from daeploy_lib.runtimes.docker.images import built_images, discard_image, tag_of
-from daeploy_lib.runtimes.docker.labels import Identity, image_identity
+from daeploy_lib.runtimes.docker.images import discard_image, images_of, tag_of
+from daeploy_lib.runtimes.docker.labels import Identity
 from daeploy_lib.runtimes.docker.listing import inspected, list_instances, of_inspection
 from daeploy_lib.runtimes.docker.logs import read_log
 from daeploy_lib.runtimes.docker.networks import remove_if_unused
 from daeploy_lib.runtimes.docker.recipes import recipe_for
 from daeploy_lib.runtimes.docker.starting import start_container
 from daeploy_lib.runtimes.docker.stopping import stop_container
+from daeploy_lib.runtimes.docker.updating import restart_after_crashes, set_shares
 from daeploy_lib.sources.python_image import PythonImage
 
 
@@ -148,8 +150,7 @@ class DockerRuntime:
             self._engine.endpoint, "settle", instance.name, instance.version
         )
         with mapped(doing):
-            policy: Any = {"Name": "unless-stopped"}
-            client.update_container(instance.id, restart_policy=policy)
+            restart_after_crashes(client, instance.id)
 
     def set_share(self, instance_id: str, *, is_main: bool) -> None:
         """
@@ -161,7 +162,7 @@ class DockerRuntime:
         shares = self._settings.main_shares if is_main else self._settings.shadow_shares
         # Set twice is set once, so it may be asked like a question.
         self._engine.ask(
-            lambda client: client.update_container(instance_id, cpu_shares=shares),
+            lambda client: set_shares(client, instance_id, shares),
             Failing(self._engine.endpoint, "set the share of"),
         )
 
@@ -170,7 +171,12 @@ class DockerRuntime:
         found = self._inspected(instance_id)
         if found is None:
             return None
-        return of_inspection(found, self._settings.main_shares)
+        instance = of_inspection(found, self._settings.main_shares)
+        if instance is None or instance.has_settled:
+            return instance
+        # What cannot be marked as settled counts as that while it runs.
+        has_settled = instance.status is Status.running and self._engine.is_podman()
+        return attrs.evolve(instance, has_settled=has_settled)
 
     def details(self, instance_id: str) -> Mapping[str, object]:
         """
@@ -212,9 +218,8 @@ class DockerRuntime:
         client = self._engine.ready()
         with mapped(Failing.at(self._engine.endpoint, "remove the image of", spec)):
             owner = Identity(spec.project, spec.name, spec.version, registry)
-            for image in built_images(client, spec.project):
-                if image_identity(image.get("Labels")) == owner:
-                    discard_image(client, image["Id"], tag_of(owner))
+            for image in images_of(client, owner):
+                discard_image(client, image["Id"], tag_of(owner))
 
     def logs(
         self,

@@ -45,7 +45,16 @@ def start_container(
     with mapped(Failing.at(endpoint, "start", spec)):
         own = places.own_container_for(client, settings)
         places.check_reach(endpoint, settings, own)
-        start = _Start(client, endpoint, settings, spec, artifact, registry, own)
+        start = _Start(
+            client=client,
+            endpoint=endpoint,
+            is_podman=engine.is_podman(),
+            settings=settings,
+            spec=spec,
+            artifact=artifact,
+            registry=registry,
+            own=own,
+        )
         try:
             return start.anywhere()
         except BaseException:
@@ -61,6 +70,7 @@ class _Start:
     Attributes:
         client: The engine's.
         endpoint: The engine's address.
+        is_podman: Whether the engine is Podman.
         settings: Of the runtime.
         spec: What is asked for.
         artifact: The image.
@@ -72,6 +82,7 @@ class _Start:
 
     client: docker.APIClient
     endpoint: Endpoint
+    is_podman: bool
     settings: Settings
     spec: Spec
     artifact: Artifact
@@ -162,7 +173,12 @@ class _Start:
         marks = labels.container_labels(self.spec, self.artifact, self.registry)
         marks[labels.ATTEMPT] = self.attempt
         marks[labels.ENDPOINT] = place.endpoint
-        host = host_settings(self.spec, self.artifact, self.settings.shadow_shares)
+        host = host_settings(
+            self.spec,
+            self.artifact,
+            self.settings.shadow_shares,
+            is_podman=self.is_podman,
+        )
         if place.port is not None:
             marks[labels.PORT] = str(place.port)
             host["port_bindings"] = {self.spec.port: (place.bind, place.port)}
