@@ -84,19 +84,25 @@ def mark_key(directory: Path) -> bytes:
     """
     path = directory / _MARK_KEY
     try:
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        making = path.with_name(f"{_MARK_KEY}.{secrets.token_hex(4)}")
-        descriptor = os.open(making, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        try:
-            os.write(descriptor, secrets.token_bytes(_MARK_KEY_BYTES))
-        finally:
-            os.close(descriptor)
-        try:
-            # Of several routers that begin at once, the first one's key stays.
-            with contextlib.suppress(FileExistsError):
-                os.link(making, path)
-        finally:
-            making.unlink()
-        return path.read_bytes()
+        if not path.exists():
+            _keep_key(path)
+        key = path.read_bytes()
     except OSError:
-        return secrets.token_bytes(_MARK_KEY_BYTES)
+        key = b""
+    # One that was cut short, or emptied, could be guessed.
+    is_whole = len(key) == _MARK_KEY_BYTES
+    return key if is_whole else secrets.token_bytes(_MARK_KEY_BYTES)
+
+
+def _keep_key(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    making = path.with_name(f"{_MARK_KEY}.{secrets.token_hex(4)}")
+    descriptor = os.open(making, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    try:
+        os.write(descriptor, secrets.token_bytes(_MARK_KEY_BYTES))
+        # Of several routers that begin at once, the first one's key stays.
+        with contextlib.suppress(FileExistsError):
+            os.link(making, path)
+    finally:
+        os.close(descriptor)
+        making.unlink()
