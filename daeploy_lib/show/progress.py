@@ -39,11 +39,14 @@ def progress(name: str, version: str) -> Callable[[_Step], None]:
 class _Lines:
     """One line for each event, as it happens."""
 
-    def __init__(self, title: str, stream: TextIO) -> None:
+    def __init__(self, title: str, stream: TextIO | None) -> None:
         self._title = title
         self._stream = stream
 
     def __call__(self, event: _Step) -> None:
+        if self._stream is None:
+            # A program without a console; print() would take standard output.
+            return
         print(
             f"{self._title}  {event.stage:<6} {event.text}",
             file=self._stream,
