@@ -4,7 +4,7 @@ What a ``.dockerignore`` leaves out of a build context.
 As Docker reads it: the last line that matches wins, ``!`` brings back, and a
 line that matches a directory matches everything in it. A path counts by these
 rules alone, so ``!**/keep.txt`` also reaches into a directory that is left out,
-as it does with BuildKit; Docker's older builder would not look there.
+where ``docker build`` without BuildKit would not look.
 """
 
 import posixpath
@@ -118,13 +118,12 @@ def _rule(line: str) -> _Rule | None:
         return None
     pattern = line.strip()
     brings_back = pattern.startswith("!")
-    if brings_back:
-        pattern = pattern[1:].strip()
-        if not pattern:
-            raise ValueError("a line with '!' and no pattern")
-    if not pattern:
-        return None
-    pattern = posixpath.normpath(pattern).lstrip("/")
+    pattern = pattern.removeprefix("!").strip() if brings_back else pattern
+    if pattern:
+        # After a leading "/" Docker takes spaces away once more.
+        pattern = posixpath.normpath(pattern).lstrip("/").strip()
+    if brings_back and not pattern:
+        raise ValueError(f"invalid line {line.strip()!r}: nothing follows the '!'")
     # "." would be everything; Docker ignores it "for historical reasons".
     if pattern in ("", "."):
         return None

@@ -2,9 +2,9 @@ r"""
 One pattern of a ``.dockerignore``, as a regular expression.
 
 Go's ``filepath.Match`` with ``**`` added, in the way that Docker translates it,
-so that a directory gives the same context here and with ``docker build``. Two of
-that translation's accidents are left out: ``\d`` is the letter, and ``[*]`` is
-the star.
+so that a directory gives the same context here and with ``docker build``. Three of
+that translation's accidents are left out: ``\d`` is the letter, ``[*]`` is the
+star, and ``^`` outside of brackets is itself.
 
 Source:
     https://docs.docker.com/build/concepts/context/#dockerignore-files;
