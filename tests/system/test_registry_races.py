@@ -21,7 +21,7 @@ from registry_process import (
 )
 
 RACERS = 16
-ROUNDS = 4
+ROUNDS = 3
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_of_many_equal_deploys_one_succeeds(
         [winner] = [racers[i] for i, answer in enumerate(answers) if answer is False]
         assert all(f"process {winner.process.pid} " in str(error) for error in refused)
         assert winner.ask("publish", "hello", f"{round_}") == (round_ == 0)
-    assert [r.version for r in registry.versions()] == ["0", "1", "2", "3"]
+    assert [r.version for r in registry.versions()] == ["0", "1", "2"]
 
 
 def test_many_deploys_of_one_route_leave_it_to_one_service(
