@@ -1,0 +1,210 @@
+"""The session cell by cell in a notebook, by a real kernel on a real engine."""
+
+import json
+import re
+from ast import literal_eval
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from nbformat import NotebookNode
+
+NOTEBOOK = Path(__file__).parents[2] / "examples" / "session.ipynb"
+
+# Installing the service's packages takes what the network takes.
+pytestmark = [
+    pytest.mark.docker,
+    pytest.mark.usefixtures("base_image"),
+    pytest.mark.timeout(300),
+]
+
+
+@contextmanager
+def kernel(notebook: NotebookNode, folder: Path) -> Iterator[NotebookClient]:
+    """Give a client with a running kernel, whose folder is the given one."""
+    client = NotebookClient(
+        notebook,
+        timeout=240,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(folder)}},
+    )
+    with client.setup_kernel():
+        yield client
+
+
+@pytest.fixture
+def folder(tmp_path: Path, state: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the notebook runs; its kernel's state directory is the test's own."""
+    monkeypatch.setenv("DAEPLOY_STATE", str(state))
+    folder = tmp_path / "notebook"
+    folder.mkdir()
+    return folder
+
+
+def the_notebook() -> NotebookNode:
+    """Read the example."""
+    return made_of(json.loads(NOTEBOOK.read_text("utf-8")))
+
+
+def of_one_cell(code: str) -> NotebookNode:
+    """Return a notebook with one cell."""
+    cell: dict[str, Any] = {"cell_type": "code", "id": "one", "source": code}
+    cell |= {"metadata": {}, "outputs": [], "execution_count": None}
+    about = {"metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    return made_of({**about, "cells": [cell]})
+
+
+def made_of(content: dict[str, Any]) -> NotebookNode:
+    """Return a notebook from its JSON, once that is known to be valid."""
+    notebook: NotebookNode = nbformat.from_dict(content)  # type: ignore[no-untyped-call]
+    nbformat.validate(notebook)
+    return notebook
+
+
+def content(output: NotebookNode, kind: str = "text/plain") -> str:
+    """Return one representation of an output."""
+    return str(output["data"].get(kind, ""))
+
+
+class Ran:
+    """A notebook that has run, by what its cells say."""
+
+    def __init__(self, notebook: NotebookNode) -> None:
+        self.cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+    def outputs(self, words: str) -> list[Any]:
+        """Return the outputs of the only cell with these words."""
+        [cell] = [cell for cell in self.cells if words in cell.source]
+        return list(cell.outputs)
+
+    def result(self, words: str, kind: str = "text/plain") -> str:
+        """Return what that cell's last line gave."""
+        output = self.outputs(words)[-1]
+        assert output.output_type == "execute_result"
+        return content(output, kind)
+
+
+def plain(table: str) -> str:
+    """Return a table without its times."""
+    return re.sub(r"[-\d]{10} [:\d]{8}", "T", table)
+
+
+def test_the_session_cell_by_cell(project: str, folder: Path) -> None:
+    """All cells run; the tables are HTML, progress is one display, stderr is empty."""
+    notebook = the_notebook()
+    for cell in notebook.cells:
+        cell.source = cell.source.replace('"notebook"', f'"{project}"')
+    with kernel(notebook, folder) as client:
+        for number, cell in enumerate(notebook.cells):
+            client.execute_cell(cell, number)
+    ran = Ran(notebook)
+    for cell in ran.cells:
+        streams = [o.name for o in cell.outputs if o.output_type == "stream"]
+        assert set(streams) <= {"stdout"}, cell.outputs
+    assert literal_eval(ran.result("deployer.init")) == [
+        ".dockerignore",
+        "README.md",
+        "requirements.txt",
+        "service.py",
+        "test_service.py",
+    ]
+    for version, is_main in (("1.0.0", True), ("2.0.0", False)):
+        shown, result = ran.outputs(f'deploy("hello", "{version}"')
+        assert shown.output_type == "display_data"
+        assert content(shown, "text/html") == (
+            f"<b>hello {version}</b><pre>done   Service deployed successfully</pre>"
+        )
+        assert content(result) == str(is_main)
+    # ls() alone is the cell with nothing else in it.
+    [listing] = [c for c in ran.cells if c.source == "deployer.ls()"]
+    [table] = listing.outputs
+    assert plain(content(table, "text/html")) == (
+        "<table><thead><tr><th>MAIN</th><th>NAME</th><th>VERSION</th>"
+        "<th>STATUS</th><th>RUNNING</th></tr></thead><tbody>"
+        "<tr><td>*</td><td>hello</td><td>1.0.0</td><td>running</td>"
+        "<td>Running (since T)</td></tr>"
+        "<tr><td></td><td>hello</td><td>2.0.0</td><td>running</td>"
+        "<td>Running (since T)</td></tr></tbody></table>"
+    )
+    assert content(table).startswith("MAIN    NAME ")
+    assert "Hello" in ran.result("import httpx")
+    assert "Good morning" in ran.result("hello_2.0.0/hello")
+    assert "Good morning" in ran.result("assign(")
+    assert "Hello" in ran.result("rollback(")
+    [log] = ran.outputs("deployer.logs")
+    assert "POST /hello" in log.text
+    assert literal_eval(ran.result("history(")) == [
+        ("1.0.0", None),
+        ("2.0.0", "1.0.0"),
+        ("1.0.0", "2.0.0"),
+    ]
+    assert "2.0.0" not in ran.result('kill("hello"', "text/html")
+    assert "<td>" not in ran.result("kill_all", "text/html")
+
+
+def test_progress_is_one_display_that_updates_in_place(
+    project: str, folder: Path, echo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each event is shown while it happens, in the display that the first one made."""
+    code = (
+        "from daeploy_lib import Deployer\n"
+        f"deployer = Deployer(project={project!r})\n"
+        f"deployer.deploy('hello', '1', {str(echo)!r}).version"
+    )
+    notebook = of_one_cell(code)
+    messages: list[Any] = []
+    with kernel(notebook, folder) as client:
+        process = client.process_message
+
+        def process_and_keep(message: Any, *where: Any) -> NotebookNode | None:
+            messages.append(message)
+            return process(message, *where)
+
+        monkeypatch.setattr(client, "process_message", process_and_keep)
+        client.execute_cell(notebook.cells[0], 0)
+    kinds = [message["msg_type"] for message in messages]
+    assert kinds.count("display_data") == 1
+    assert kinds.count("update_display_data") >= 5
+    ids = {
+        message["content"]["transient"]["display_id"]
+        for message in messages
+        if message["msg_type"] in ("display_data", "update_display_data")
+    }
+    assert len(ids) == 1
+    assert [output.output_type for output in notebook.cells[0].outputs] == [
+        "display_data",
+        "execute_result",
+    ]
+
+
+def test_verbs_in_a_cell_that_awaits(project: str, folder: Path, echo: Path) -> None:
+    """The kernel's event loop runs while they are called, also from other threads."""
+    code = (
+        "import asyncio\n"
+        "from daeploy_lib import Deployer\n"
+        f"deployer = Deployer(project={project!r})\n"
+        "assert asyncio.get_running_loop().is_running()\n"
+        f"await asyncio.to_thread(deployer.deploy, 'hello', '1', {str(echo)!r})\n"
+        f"deployer.deploy('hello', '2', {str(echo)!r})\n"
+        "deployer.assign('hello', '2')\n"
+        "[s.version for s in await asyncio.to_thread(deployer.kill, 'hello')]"
+    )
+    notebook = of_one_cell(code)
+    with kernel(notebook, folder) as client:
+        client.execute_cell(notebook.cells[0], 0)
+    *shown, result = notebook.cells[0].outputs
+    assert [output.output_type for output in shown] == ["display_data"] * 2
+    assert content(result) == "['1', '2']"
+
+
+def test_the_committed_notebook_has_no_outputs() -> None:
+    """It holds code and words only, and no trace of who ran it."""
+    notebook = the_notebook()
+    for cell in notebook.cells:
+        assert not cell.get("outputs")
+        assert cell.get("execution_count") is None
+        assert cell.metadata == {}
