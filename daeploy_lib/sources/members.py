@@ -5,9 +5,10 @@ Nothing leaves the directory: a link that leads out of it, a device, a pipe or a
 socket is refused by name. Links inside are kept as links and never followed.
 """
 
+import contextlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 import attrs
@@ -71,17 +72,21 @@ def vetted_members(root: Path, ignoring: Ignoring) -> tuple[Member, ...]:
     """
     members: list[Member] = []
     size = 0
-    for member in _found(root, ignoring):
-        members.append(member)
-        size += member.size
-        if len(members) > MEMBERS_MAX or size > BYTES_MAX:
-            raise refused(
-                root,
-                f"it holds more than {MEMBERS_MAX:,} files or "
-                f"{BYTES_MAX // 1024**3} GiB. Name the service's own directory, or "
-                f"list what it does not need in .dockerignore",
-            )
+    with contextlib.closing(_found(root, ignoring)) as found:
+        for member in found:
+            members.append(member)
+            size += member.size
+            if len(members) > MEMBERS_MAX or size > BYTES_MAX:
+                raise _too_much(root)
     return tuple(sorted(members, key=lambda member: member.path))
+
+
+def _too_much(root: Path) -> SourceError:
+    return refused(
+        root,
+        f"it holds more than {MEMBERS_MAX:,} files or {BYTES_MAX // 1024**3} GiB. Name "
+        f"the service's own directory, or list what it does not need in .dockerignore",
+    )
 
 
 def refused(root: Path, why: str) -> SourceError:
@@ -109,26 +114,26 @@ class _Entry:
     target: str = ""
 
 
-def _found(root: Path, ignoring: Ignoring) -> Iterator[Member]:
+def _found(root: Path, ignoring: Ignoring) -> Generator[Member, None, None]:
     """Yield the members; directories wait in a list, since they may be deep."""
     waiting: list[tuple[str, Verdict | None]] = [("", None)]
     while waiting:
         below, above = waiting.pop()
-        for entry in _entries(root, below):
-            if _is_kept_out(root, entry) and not is_named(entry.path, ignoring):
-                continue
-            verdict = ignoring.verdict(entry.path, above)
-            is_directory = stat.S_ISDIR(entry.mode)
-            if not verdict.is_out or entry.path in FOR_BUILDER:
-                member = _vetted(root, entry)
-                yield attrs.evolve(member, is_for_builder=verdict.is_out)
-            elif is_directory and not ignoring.may_bring_back_below(entry.path):
-                continue
-            if is_directory:
-                waiting.append((entry.path, verdict))
+        with contextlib.closing(_entries(root, below)) as entries:
+            for entry in entries:
+                if _is_kept_out(root, entry) and not is_named(entry.path, ignoring):
+                    continue
+                verdict = ignoring.verdict(entry.path, above)
+                if not verdict.is_out or entry.path in FOR_BUILDER:
+                    member = _vetted(root, entry)
+                    yield attrs.evolve(member, is_for_builder=verdict.is_out)
+                elif not ignoring.may_bring_back_below(entry.path):
+                    continue
+                if stat.S_ISDIR(entry.mode):
+                    waiting.append((entry.path, verdict))
 
 
-def _entries(root: Path, below: str) -> Iterator[_Entry]:
+def _entries(root: Path, below: str) -> Generator[_Entry, None, None]:
     try:
         directory = open_directory(root, below)
         try:
@@ -138,7 +143,9 @@ def _entries(root: Path, below: str) -> Iterator[_Entry]:
         finally:
             os.close(directory)
     except OSError as error:
-        raise unreadable(root, below or "the directory", error) from None
+        raise refused(
+            root, f"{shown(below) or '.'} cannot be read: {error.strerror}"
+        ) from error
 
 
 def _entry(root: Path, below: str, name: str, directory: int) -> _Entry:
