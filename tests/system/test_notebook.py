@@ -47,7 +47,7 @@ def folder(tmp_path: Path, state: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 
 def the_notebook() -> NotebookNode:
     """Read the example."""
-    return made_of(json.loads(NOTEBOOK.read_text("utf-8")))
+    return made_of(NOTEBOOK.read_text("utf-8"))
 
 
 def of_one_cell(code: str) -> NotebookNode:
@@ -55,12 +55,12 @@ def of_one_cell(code: str) -> NotebookNode:
     cell: dict[str, Any] = {"cell_type": "code", "id": "one", "source": code}
     cell |= {"metadata": {}, "outputs": [], "execution_count": None}
     about = {"metadata": {}, "nbformat": 4, "nbformat_minor": 5}
-    return made_of({**about, "cells": [cell]})
+    return made_of(json.dumps({**about, "cells": [cell]}))
 
 
-def made_of(content: dict[str, Any]) -> NotebookNode:
+def made_of(text: str) -> NotebookNode:
     """Return a notebook from its JSON, once that is known to be valid."""
-    notebook: NotebookNode = nbformat.from_dict(content)  # type: ignore[no-untyped-call]
+    notebook: NotebookNode = nbformat.reads(text, 4)  # type: ignore[no-untyped-call]
     nbformat.validate(notebook)
     return notebook
 
