@@ -6,7 +6,9 @@ may each directory above it. Every step is therefore opened on its own and
 refuses to be a link.
 """
 
+import errno
 import os
+import stat
 from pathlib import Path
 from typing import BinaryIO
 
@@ -44,17 +46,22 @@ def open_directory(root: Path, path: str) -> int:
 
 def open_file(root: Path, path: str) -> BinaryIO:
     """
-    Open what should be a file below *root*.
+    Open a regular file below *root*.
 
     Raises:
-        OSError: If it is not there, or if it or a directory above it is a link.
+        OSError: If it is not there or something else, or if a directory above it
+            is a link.
     """
     folder, _, name = path.rpartition("/")
     directory = open_directory(root, folder)
     try:
-        return open(os.open(name, _FILE, dir_fd=directory), "rb")  # noqa: PTH123
+        file = os.open(name, _FILE, dir_fd=directory)
     finally:
         os.close(directory)
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        raise OSError(errno.EINVAL, "it is no regular file")
+    return open(file, "rb")  # noqa: PTH123 - a descriptor
 
 
 def end_of_link(root: Path, path: str, target: str) -> str:
