@@ -1,5 +1,6 @@
 """The project that ``Deployer.init`` writes."""
 
+import errno
 import os
 import shutil
 import tempfile
@@ -8,6 +9,8 @@ from pathlib import Path
 
 from daeploy_lib.domain.names import check_name
 
+# Somebody else was faster.
+_TAKEN = frozenset({errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR})
 _PLACEHOLDER = "SERVICE_NAME"
 # Kept under another name in the package, where tools would take it for theirs.
 _NAMES = {
@@ -32,21 +35,32 @@ def write_project(name: str, directory: str | os.PathLike[str] = ".") -> Path:
         FileExistsError: If the directory exists and is not empty.
     """
     target = Path(directory).expanduser() / check_name(name)
-    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
-        raise FileExistsError(
-            f"{target} exists and is not empty; nothing was written. Choose another "
-            f"name or directory."
-        )
+    if os.path.lexists(target) and not _is_empty_directory(target):
+        raise _exists(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     making = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=target.parent))
     try:
         _write_files(making, name)
         making.chmod(0o755)
+        # Takes the place of an empty directory, and of nothing else.
         making.rename(target)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(making, ignore_errors=True)
+        if isinstance(error, OSError) and error.errno in _TAKEN:
+            raise _exists(target) from None
         raise
     return target
+
+
+def _is_empty_directory(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink() and not any(path.iterdir())
+
+
+def _exists(target: Path) -> FileExistsError:
+    return FileExistsError(
+        f"{target} exists and is not an empty directory; nothing was written. Choose "
+        f"another name or directory."
+    )
 
 
 def _write_files(folder: Path, name: str) -> None:
