@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 from urllib.parse import urlsplit
 
 import attrs
 
 from daeploy_lib.domain.names import check_version
+from daeploy_lib.domain.pickling import reduced
 
 
 def _frozen_addresses(addresses: Mapping[str, str]) -> Mapping[str, str]:
@@ -50,6 +52,9 @@ class Route:
             raise ValueError(
                 f"Main {self.main!r} has no address. Versions given: {known}."
             )
+
+    def __reduce__(self) -> tuple[type, tuple[Any, ...]]:
+        return reduced(self)
 
     @property
     def shadows(self) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 
 from daeploy_lib.domain.names import check_name, check_version
+from daeploy_lib.domain.pickling import reduced
 
 _UNITS = {"": 1, "b": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 _MEMORY = re.compile(r"(\d{1,19})([bkmg]?)b?", re.ASCII | re.IGNORECASE)
@@ -287,3 +288,6 @@ class Spec:
         ):
             if not isinstance(value, kind):
                 raise TypeError(f"{what} must be {kind.__name__}(...), not {value!r}.")
+
+    def __reduce__(self) -> tuple[type, tuple[Any, ...]]:
+        return reduced(self)

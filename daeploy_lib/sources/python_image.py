@@ -22,6 +22,7 @@ from typing import Any
 
 import attrs
 
+from daeploy_lib.domain.pickling import reduced
 from daeploy_lib.sources import host_packages
 from daeploy_lib.sources.requirements import (
     REQUIREMENTS,
@@ -155,6 +156,9 @@ class PythonImage:
             raise ValueError("ca_certificates holds a private key; leave it out.")
         if len(self._carried()) > _CARRIED_MAX:
             raise ValueError("pip_options are too long: at most 70 KiB together.")
+
+    def __reduce__(self) -> tuple[type, tuple[Any, ...]]:
+        return reduced(self)
 
     @classmethod
     def from_host(cls, base: str | None = None) -> "PythonImage":
