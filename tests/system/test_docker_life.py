@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import attrs
 import pytest
@@ -96,13 +97,14 @@ def test_a_version_that_was_never_ready_does_not_come_back(versions: Versions) -
 def test_a_crash_loop_is_restarting(versions: Versions) -> None:
     """A settled version that crashes at each start is listed as restarting."""
     looping = versions.start(versions.spec(command=("/usr/bin/env", "false")))
+
+    def status() -> Status:
+        return versions.runtime.list(versions.project)[0].status
+
+    wait_until(lambda: status() is Status.exited)
     versions.runtime.settle(looping)
     versions.client.start(looping.id)
-
-    def is_restarting() -> bool:
-        return versions.runtime.list(versions.project)[0].status is Status.restarting
-
-    wait_until(is_restarting)
+    wait_until(lambda: status() is Status.restarting)
     versions.runtime.stop(looping.id, grace=5)
     assert versions.runtime.inspect(looping.id) is None
 
@@ -223,14 +225,14 @@ def test_every_port_belongs_to_a_version(versions: Versions) -> None:
         narrow.start(versions.spec("2.0.0"))
 
 
-def test_a_start_that_the_engine_refuses(versions: Versions) -> None:
+def test_a_start_that_the_engine_refuses(versions: Versions, tmp_path: Path) -> None:
     """The engine's words are in the error, and nothing is left."""
     hardening = Hardening(user="nonsense")
     with pytest.raises(StartError, match="nonsense") as failed:
         versions.start(versions.spec(hardening=hardening))
     assert failed.value.stage == "start"
-    mounts = (Mount("/no/such/path", "/given"),)
-    with pytest.raises(StartError, match="/no/such/path"):
+    mounts = (Mount(tmp_path / "none", "/given"),)
+    with pytest.raises(StartError, match="none"):
         versions.start(versions.spec(mounts=mounts))
     assert versions.containers() == []
     assert versions.networks() == []

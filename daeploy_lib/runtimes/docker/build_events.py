@@ -128,7 +128,7 @@ def build_error(
 
 
 def _exit_code(words: str) -> int | None:
-    match = re.search(r"returned a non-zero code: (\d+)", words)
+    match = re.search(r"(?:non-zero code:|exit status) (\d+)", words)
     return int(match[1]) if match else None
 
 

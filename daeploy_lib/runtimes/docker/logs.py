@@ -1,5 +1,6 @@
 """Reads a container's log over a connection of its own."""
 
+from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -40,15 +41,27 @@ def read_log(
     Raises:
         DeployError: If the container is gone already.
     """
+    if tail and not follow and engine.is_podman():
+        # Podman counts pieces of lines, and loses ends between them.
+        lines = _read(engine, container, _parameters(None, since, follow=False))
+        yield from deque(lines, maxlen=tail)
+    else:
+        yield from _read(engine, container, _parameters(tail, since, follow=follow))
+
+
+def _read(
+    engine: Engine, container: str, parameters: dict[str, str]
+) -> Iterator[LogLine]:
+    is_endless = parameters["follow"] == "1"
     with mapped(Failing(engine.endpoint, "logs")), ExitStack() as stack:
         client = engine.stream()
         stack.callback(client.close)
         # The client's own call does not keep the streams apart.
         response = client.get(
             f"{client.base_url}/v{client.api_version}/containers/{container}/logs",
-            params=_parameters(tail, since, follow=follow),
+            params=parameters,
             stream=True,
-            timeout=(CONNECT_TIMEOUT_S, None if follow else SLOW_TIMEOUT_S),
+            timeout=(CONNECT_TIMEOUT_S, None if is_endless else SLOW_TIMEOUT_S),
         )
         stack.callback(response.close)
         _check(response, container)

@@ -9,6 +9,7 @@ import docker.errors
 
 from daeploy_lib.errors import DeployError
 from daeploy_lib.runtimes.docker import labels
+from daeploy_lib.runtimes.docker.failures import engine_words
 from daeploy_lib.runtimes.docker.listing import inspected
 
 # Seconds that the engine may take to remove what somebody else removes already.
@@ -55,6 +56,8 @@ def remove_container(client: docker.APIClient, container: str) -> None:
         except docker.errors.NotFound:
             return
         except docker.errors.APIError as error:
+            if _is_gone(error):
+                return
             # "removal of container … is already in progress"
             if error.status_code != _CONFLICT or time.monotonic() > deadline:
                 raise
@@ -70,5 +73,10 @@ def _unless_gone(verb: Callable[[str], object], container: str) -> None:
         return
     except docker.errors.APIError as error:
         # Stopped, or being removed, by somebody else.
-        if error.status_code != _CONFLICT:
+        if error.status_code != _CONFLICT and not _is_gone(error):
             raise
+
+
+def _is_gone(error: docker.errors.APIError) -> bool:
+    # Podman's words, with status 500, for what was removed meanwhile.
+    return "no such container" in engine_words(error).lower()
