@@ -3,6 +3,7 @@
 import contextlib
 import os
 import socket
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -218,29 +219,36 @@ def test_names_with_control_characters_are_shown_escaped(root: Path) -> None:
     assert str(refused.value).isprintable()
 
 
-def make_deep(root: Path, name: str, depth: int) -> None:
-    """Make directories in one another, deeper than a path can say."""
+@contextlib.contextmanager
+def deep(root: Path, name: str, depth: int) -> Iterator[None]:
+    """Have directories in one another, deeper than a path can say."""
     previous = Path.cwd()
     os.chdir(root)
     try:
         for _ in range(depth):
             os.mkdir(name)  # noqa: PTH102 - Path is slow here
             os.chdir(name)
+        os.chdir(previous)
+        yield
     finally:
         os.chdir(previous)
+        # pytest cannot remove them, and would fail at the end of later runs.
+        subprocess.run(["rm", "-rf", str(root)], check=True)
 
 
 def test_deeper_than_python_recurses(root: Path) -> None:
     """A thousand directories in one another are listed like any others."""
     depth = sys.getrecursionlimit() + 20
-    make_deep(root, "d", depth)
-    assert len(listed(root)) == depth
+    with deep(root, "d", depth):
+        assert len(listed(root)) == depth
 
 
 def test_deeper_than_anything_can_be_unpacked(root: Path) -> None:
     """A path that is too long for any system call is refused, and shown in part."""
-    make_deep(root, "d" * 200, 30)
-    with pytest.raises(SourceError, match="too long") as refused:
+    with (
+        deep(root, "d" * 200, 30),
+        pytest.raises(SourceError, match="too long") as refused,
+    ):
         listed(root)
     assert len(str(refused.value)) < 500
 
