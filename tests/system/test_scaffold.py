@@ -59,7 +59,7 @@ def deployed(
     with Deployer(project=project, state=state) as deployer:
         folder = deployer.init(NAME, tmp_path)
         before = {file: file.read_bytes() for file in folder.iterdir()}
-        for version in ("1.0.0", "2.0.0"):
+        for version in ("1.0.0", "2.0.0+gpu"):
             deployer.deploy(NAME, version, folder, on_event=lambda _: None)
         assert {file: file.read_bytes() for file in folder.iterdir()} == before
         yield deployer
@@ -76,7 +76,7 @@ def test_it_deploys_and_answers_behind_every_mount(
     mounted: dict[str, Any] = {"/services": fastapi, "/a/b": starlette, "": router}
     for mount, app in mounted.items():
         with serving(app) as address:
-            for segment in (NAME, f"{NAME}_1.0.0", f"{NAME}_2.0.0"):
+            for segment in (NAME, f"{NAME}_1.0.0", f"{NAME}_2.0.0+gpu"):
                 check(address, f"{mount}/{segment}")
 
 
