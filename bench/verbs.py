@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import docker
@@ -88,8 +89,8 @@ def assign() -> Iterator[str]:
         times = []
         for version in ["2", "1"] * 15:
             endpoints = deployer.get("hello", version).endpoints
-            probe = seconds(lambda e=endpoints: probe_once(e, Readiness()))
-            whole = seconds(lambda v=version: deployer.assign("hello", v))
+            probe = seconds(partial(probe_once, endpoints, Readiness()))
+            whole = seconds(partial(deployer.assign, "hello", version))
             times.append((whole - probe) * 1e3)
         yield (
             f"besides its probe {statistics.median(times):.1f} ms "

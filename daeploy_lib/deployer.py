@@ -437,9 +437,13 @@ class Deployer:
 
     def _open(self) -> Project:
         with self._lock:
-            if self._opened is None or self._opened.registry.prepare():
-                self._opened = open_project(self.project, self.state, self._runtime)
-            return self._opened
+            opened, self._opened = self._opened, None
+            # A project that cannot be opened, because its file was lost and what
+            # runs cannot be asked for, is not kept: the next verb tries again.
+            if opened is None or opened.registry.prepare():
+                opened = open_project(self.project, self.state, self._runtime)
+            self._opened = opened
+            return opened
 
 
 def _check_grace(grace: float) -> None:

@@ -6,6 +6,7 @@ socket is refused by name. Links inside are kept as links and never followed.
 """
 
 import contextlib
+import errno
 import os
 import stat
 from collections.abc import Generator
@@ -112,6 +113,7 @@ class _Entry:
     mode: int
     size: int
     target: str = ""
+    is_readable: bool = True
 
 
 def _found(root: Path, ignoring: Ignoring) -> Generator[Member, None, None]:
@@ -121,15 +123,19 @@ def _found(root: Path, ignoring: Ignoring) -> Generator[Member, None, None]:
         below, above = waiting.pop()
         with contextlib.closing(_entries(root, below)) as entries:
             for entry in entries:
+                verdict = ignoring.verdict(entry.path, above)
+                is_out = verdict.is_out and entry.path not in FOR_BUILDER
+                is_directory = stat.S_ISDIR(entry.mode)
+                if is_out and not (
+                    is_directory and ignoring.may_bring_back_below(entry.path)
+                ):
+                    continue
                 if _is_kept_out(root, entry) and not is_named(entry.path, ignoring):
                     continue
-                verdict = ignoring.verdict(entry.path, above)
-                if not verdict.is_out or entry.path in FOR_BUILDER:
+                if not is_out:
                     member = _vetted(root, entry)
                     yield attrs.evolve(member, is_for_builder=verdict.is_out)
-                elif not ignoring.may_bring_back_below(entry.path):
-                    continue
-                if stat.S_ISDIR(entry.mode):
+                if is_directory:
                     waiting.append((entry.path, verdict))
 
 
@@ -151,12 +157,14 @@ def _entries(root: Path, below: str) -> Generator[_Entry, None, None]:
 def _entry(root: Path, below: str, name: str, directory: int) -> _Entry:
     path = f"{below}/{name}" if below else name
     found = os.stat(name, dir_fd=directory, follow_symlinks=False)
-    target = ""
+    target, is_readable = "", True
     if stat.S_ISLNK(found.st_mode):
         target = os.readlink(name, dir_fd=directory)
+    elif stat.S_ISREG(found.st_mode):
+        is_readable = os.access(name, os.R_OK, dir_fd=directory, effective_ids=True)
     if max(len(os.fsencode(path)), len(os.fsencode(target))) > PATH_BYTES_MAX:
         raise refused(root, f"the path {shown(path[:80])}… is too long")
-    return _Entry(path, name, found.st_mode, found.st_size, target)
+    return _Entry(path, name, found.st_mode, found.st_size, target, is_readable)
 
 
 def _is_kept_out(root: Path, entry: _Entry) -> bool:
@@ -193,8 +201,9 @@ def _vetted(root: Path, entry: _Entry) -> Member:
             f"{shown(entry.path)} is a device, a pipe or a socket; remove it, or "
             f"list it in .dockerignore",
         )
-    if not os.access(root / entry.path, os.R_OK):
-        raise unreadable(root, entry.path, PermissionError(0, "Permission denied"))
+    if not entry.is_readable:
+        error = PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        raise unreadable(root, entry.path, error)
     # The set-user-ID and set-group-ID bits stay behind: only this one counts.
     is_executable = bool(entry.mode & stat.S_IXUSR)
     return Member(entry.path, "file", is_executable=is_executable, size=entry.size)

@@ -106,9 +106,7 @@ class _Start:
                 refused = engine_words(error)
                 failure = self._start_error(container, refused)
                 remove_container(self.client, container)
-                # Another process may have removed the empty network meanwhile.
-                is_network_gone = "network" in refused and "not found" in refused
-                if not (places.is_port_taken(refused) or is_network_gone):
+                if not (places.is_port_taken(refused) or _is_changing(refused)):
                     raise failure from None
             else:
                 return container
@@ -240,3 +238,13 @@ def _is_name_conflict(error: docker.errors.APIError) -> bool:
     # Docker says 409; Podman says 500, and why in words.
     words = engine_words(error)
     return error.status_code == _CONFLICT or ("name" in words and "in use" in words)
+
+
+def _is_changing(refused: str) -> bool:
+    """
+    Return whether another process was just making or removing the network.
+
+    It may have removed the empty one meanwhile; or two exist for a moment, and
+    the engine of old looks them up by name, whatever it was given.
+    """
+    return "network" in refused and ("not found" in refused or "ambiguous" in refused)
