@@ -270,16 +270,21 @@ def test_too_many_bytes(root: Path) -> None:
         listed(root)
 
 
-def test_a_directory_that_may_not_be_read() -> None:
-    """It is named, with the system's words."""
+@pytest.mark.parametrize("name", ["closed", "model.bin", "key.pem"])
+def test_what_may_not_be_read(name: str) -> None:
+    """It is named before anything is built, unless it is left out anyway."""
     with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        (Path(folder) / "closed").mkdir(mode=0)
-        with (
-            without_rights(),
-            pytest.raises(SourceError, match="closed cannot be read: Permission"),
-        ):
-            listed(Path(folder))
+        root = Path(folder)
+        root.chmod(0o755)
+        if name == "closed":
+            (root / name).mkdir()
+        else:
+            (root / name).touch()
+        (root / name).chmod(0)
+        with without_rights():
+            with pytest.raises(SourceError, match=f"{name} cannot be read: Permission"):
+                listed(root)
+            assert listed(root, name) == []
 
 
 @contextlib.contextmanager
