@@ -1,0 +1,217 @@
+"""The documents: their code runs, and what they name exists."""
+
+import ast
+import doctest
+import importlib
+import inspect
+import pkgutil
+import re
+import runpy
+import tomllib
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import httpx
+import pytest
+
+import daeploy_lib
+import daeploy_lib.testing
+from daeploy_lib import Deployer, ShadowRouter
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+CHANGELOG = (ROOT / "CHANGELOG.md").read_text("utf-8")
+
+
+def blocks(text: str, language: str) -> list[str]:
+    """Return the blocks of code of one language; "" for those of none."""
+    found = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return [block for name, block in found if name == language]
+
+
+MODULES = [
+    "daeploy_lib",
+    *(m.name for m in pkgutil.walk_packages(daeploy_lib.__path__, "daeploy_lib.")),
+]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_in_docstrings(name: str) -> None:
+    """Each runs, and gives what it says."""
+    failed, _ = doctest.testmod(importlib.import_module(name))
+    assert failed == 0
+
+
+def test_there_are_examples_in_docstrings() -> None:
+    """The test above has something to run."""
+    finder = doctest.DocTestFinder(exclude_empty=True)
+    found = [t for n in MODULES for t in finder.find(importlib.import_module(n))]
+    assert sum(bool(test.examples) for test in found) >= 30
+
+
+SESSION, CHANGE_OF_MAIN, ADDRESSES = blocks(README, "python")
+
+
+@pytest.mark.parametrize("code", [SESSION, CHANGE_OF_MAIN, ADDRESSES])
+def test_the_readmes_code_compiles(code: str) -> None:
+    """As modules of its own."""
+    compile(code, "README.md", "exec")
+
+
+@pytest.mark.docker
+@pytest.mark.timeout(300)
+@pytest.mark.usefixtures("base_image")
+def test_the_readmes_session(
+    project: str,
+    state: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Its lines run as they are, save for a project of the test's own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DAEPLOY_STATE", str(state))
+    names: dict[str, Any] = {}
+    exec(own(SESSION, project), names)  # noqa: S102 - the README's words
+    table = without_times(capsys.readouterr().out.strip())
+    [promised] = [b for b in blocks(README, "") if b.startswith("MAIN")]
+    assert table == without_times(promised.strip())
+    serving = runpy.run_path(str(ROOT / "examples" / "serving.py"))["serving"]
+    with serving(names["app"]) as address:
+        answer = httpx.post(
+            f"{address}/services/hello/hello", json={"name": "Ada"}, timeout=20
+        )
+        alone = httpx.get(f"{address}/services/hello_2.0.0/docs", timeout=20)
+    assert answer.json() == "Hello Ada"
+    assert alone.status_code == 200
+    exec(own(CHANGE_OF_MAIN, project, expect_protection=True), names)  # noqa: S102
+    deployer: Deployer = names["deployer"]
+    deployer.assign("hello", "2.0.0")
+    deployer.kill("hello", "1.0.0")
+    assert [(s.version, s.is_main) for s in deployer.ls()] == [("2.0.0", True)]
+    deployer.close()
+
+
+def own(code: str, project: str, *, expect_protection: bool = False) -> str:
+    """Return the README's code for a project of the test's own."""
+    code = code.replace("Deployer()", f"Deployer(project={project!r})")
+    if expect_protection:
+        # After the rollback 1.0.0 is main again, and has a shadow.
+        lines = code.splitlines()
+        assert lines[-1].startswith('deployer.kill("hello", "1.0.0")')
+        code = "\n".join(lines[:-1])
+    return code
+
+
+def without_times(table: str) -> str:
+    """Return a table with every time the same."""
+    return re.sub(r"[-\d]{10} [:\d]{8}", "2026-11-22 11:30:00", table)
+
+
+def test_addresses_without_a_deployer() -> None:
+    """The README's third block makes a router."""
+    names: dict[str, Any] = {}
+    exec(ADDRESSES, names)  # noqa: S102 - the README's words
+    assert isinstance(names["app"], ShadowRouter)
+
+
+def test_the_readmes_verbs() -> None:
+    """Every call in its table fits the signature, with its true defaults."""
+    [table] = re.findall(r"^\| verb .*?\n\n", README, re.MULTILINE | re.DOTALL)
+    calls = re.findall(r"`(\w+\([^`]*\))`", table)
+    assert len(calls) >= 12
+    named = set()
+    for text in calls:
+        call = ast.parse(text, mode="eval").body
+        assert isinstance(call, ast.Call)
+        assert isinstance(call.func, ast.Name)
+        signature = inspect.signature(getattr(Deployer, call.func.id))
+        named.add(call.func.id)
+        arguments = {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
+        bound = signature.bind(None, *call.args, **arguments)
+        for name, value in arguments.items():
+            assert bound.arguments[name] == value
+            assert signature.parameters[name].default == value
+    verbs = {n for n in vars(Deployer) if not n.startswith("_")} - {"close"}
+    assert named == verbs
+
+
+def sessions() -> set[str]:
+    """Return the names of all nox sessions."""
+    tree = ast.parse((ROOT / "noxfile.py").read_text("utf-8"))
+    return {
+        node.name
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef)
+        and any("session" in ast.unparse(d) for d in node.decorator_list)
+    }
+
+
+@pytest.mark.parametrize(
+    "document", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", ".ci/run", "dev.py"]
+)
+def test_documents_name_sessions_that_exist(document: str) -> None:
+    """After ``nox -s`` and ``python3 dev.py``, and where they are listed."""
+    text = (ROOT / document).read_text("utf-8")
+    found = re.findall(r"(?:nox -s|python3 dev\.py) ((?:[a-z][\w.-]*[ ]?)+)", text)
+    names = {name.partition("-")[0] for words in found for name in words.split()}
+    if document == "CONTRIBUTING.md":
+        [listed] = re.findall(r"`nox -l` lists the rest: (.*?)\.\n", text, re.DOTALL)
+        names |= set(re.findall(r"`(\w+)`", listed))
+        assert names == sessions()
+    assert names <= sessions()
+
+
+def is_there(name: str, places: list[ModuleType | type]) -> bool:
+    """Return whether one of some places has a public name."""
+    return any(hasattr(place, name) for place in places)
+
+
+def test_the_changelog_names_what_exists() -> None:
+    """Classes, verbs and functions in it can be imported or called."""
+    places: list[ModuleType | type] = [daeploy_lib, daeploy_lib.testing, Deployer]
+    words = set(re.findall(r"`([A-Za-z_]+)(?:\(\))?`", CHANGELOG)) - {"Dockerfile"}
+    assert len(words) > 15
+    assert [word for word in words if not is_there(word, places)] == []
+
+
+@pytest.mark.parametrize("document", [*sorted(ROOT.glob("*.md")), *ROOT.glob("docs/*")])
+def test_links_lead_somewhere(document: Path) -> None:
+    """Relative links, and paths of examples, are files."""
+    text = document.read_text("utf-8")
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", text)
+    paths = re.findall(r"`((?:examples|docs|tests|bench)/[\w./-]+)`", text)
+    for link in links:
+        assert (document.parent / link).exists(), link
+    for path in paths:
+        assert (ROOT / path).exists(), path
+
+
+def test_contributing_shows_the_layers_there_are() -> None:
+    """Every folder of the package is in the picture, and nothing else."""
+    [picture] = [b for b in blocks(CONTRIBUTING, "") if "domain/" in b]
+    shown = set(re.findall(r"\b([a-z]+)/", picture))
+    package = ROOT / "daeploy_lib"
+    folders = {f.parent.name for f in package.glob("*/__init__.py")}
+    assert shown == folders - {"testing"}
+    for file in re.findall(r"(\w+\.py)", picture):
+        assert (package / file).exists()
+
+
+def test_every_example_is_mentioned_and_compiles() -> None:
+    """Each program and notebook is found from the README, the noxfile or another."""
+    places = README + (ROOT / "noxfile.py").read_text("utf-8")
+    for file in sorted((ROOT / "examples").rglob("*.py")):
+        compile(file.read_text("utf-8"), str(file), "exec")
+    for name in ("quickstart", "examples/digits", "examples/session.ipynb"):
+        assert name in places
+
+
+def test_the_package_data_is_that_of_the_readme() -> None:
+    """What pyproject says of Python is what the README says."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    least = project["requires-python"].removeprefix(">=")
+    assert f"Python {least} or newer" in README
+    assert project["license"] in README
