@@ -3,6 +3,7 @@
 import base64
 import json
 import logging
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -81,9 +82,23 @@ def builds(engine: Engine, project: str, tmp_path: Path) -> Builds:
 @pytest.fixture(scope="module")
 def index(engine: Engine) -> Iterator[Index]:
     """A package index with a password, at the host's address on the bridge."""
-    [config] = engine.client.inspect_network("bridge")["IPAM"]["Config"]
-    with serving_index(config["Gateway"]) as index:
+    with serving_index(address_for_builds(engine)) as index:
         yield index
+
+
+def address_for_builds(engine: Engine) -> str:
+    """Return an address of this machine that a build on the engine can ask."""
+    [config] = engine.client.inspect_network("bridge")["IPAM"]["Config"]
+    with socket.socket() as probe:
+        try:
+            probe.bind((config["Gateway"], 0))
+        except OSError:
+            # Podman has no bridge before the first container.
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as way_out:
+                # Only asks for the route: nothing is sent.
+                way_out.connect(("192.0.2.1", 9))
+                return str(way_out.getsockname()[0])
+        return str(config["Gateway"])
 
 
 @pytest.fixture
