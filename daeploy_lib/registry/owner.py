@@ -6,6 +6,7 @@ import platform
 from pathlib import Path
 
 import attrs
+import orjson
 import psutil
 
 _PROC = Path("/proc")
@@ -37,7 +38,7 @@ class Owner:
     @classmethod
     def from_json(cls, text: str) -> "Owner":
         """Return the owner that ``to_json`` wrote."""
-        return cls(**json.loads(text))
+        return cls(**orjson.loads(text))
 
     def to_json(self) -> str:
         """Return this owner as text, for the registry."""

@@ -23,7 +23,6 @@ Source:
     https://sqlite.org/howtocorrupt.html, section 2.2.
 """
 
-import json
 import os
 import sqlite3
 import time
@@ -32,6 +31,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 import attrs
+import orjson
 
 from daeploy_lib.domain.route import Route
 from daeploy_lib.registry.database import is_locked
@@ -187,7 +187,7 @@ def _routes(rows: list[tuple[str, str, str, bool]]) -> dict[str, Route]:
     addresses: dict[str, dict[str, str]] = {}
     mains: dict[str, str] = {}
     for name, version, endpoints, is_main in rows:
-        found = json.loads(endpoints)
+        found = orjson.loads(endpoints)
         if found:
             addresses.setdefault(name, {})[version] = found[0]
             if is_main:

@@ -1,11 +1,11 @@
 """What the registry knows of one version, as a frozen value."""
 
 import enum
-import json
 import sqlite3
 from datetime import UTC, datetime
 
 import attrs
+import orjson
 
 from daeploy_lib.domain.encoding import spec_from_json
 from daeploy_lib.domain.spec import Spec
@@ -116,7 +116,7 @@ class VersionRecord:
                     else from_timestamp(row["started_at"])
                 ),
                 port=row["port"],
-                endpoints=tuple(json.loads(row["endpoints"])),
+                endpoints=tuple(orjson.loads(row["endpoints"])),
                 image=row["image"],
                 is_built=bool(row["is_built"]),
                 source_digest=row["source_digest"],
