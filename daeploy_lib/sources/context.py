@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from daeploy_lib.errors import SourceError
-from daeploy_lib.sources.members import Member, refused, shown
-from daeploy_lib.sources.reading import LeavesError, end_of_link, open_file
+from daeploy_lib.sources.members import Member, refused, shown, unreadable
+from daeploy_lib.sources.reading import LinkError, end_of_link, open_file
 
 _CHUNK_BYTES = 256 * 1024
 # What is read as a whole: requirements and the like. 1000 times a long one.
@@ -40,10 +40,18 @@ class Context:
     Args:
         root: The directory.
         members: What of it is in the context, sorted by path.
+        name, version: What it is for; errors tell.
     """
 
-    def __init__(self, root: Path, members: tuple[Member, ...]) -> None:
+    def __init__(
+        self,
+        root: Path,
+        members: tuple[Member, ...],
+        name: str = "",
+        version: str = "",
+    ) -> None:
         self._root = root
+        self._name, self._version = name, version
         self._members = {member.path: member for member in members}
 
     @property
@@ -103,14 +111,18 @@ class Context:
         if member is not None and member.kind == "link":
             try:
                 end = end_of_link(self._root, path, member.target)
-            except LeavesError:
+            except LinkError:
                 raise self._changed(member) from None
             member = self._members.get(end)
         if member is None or member.kind != "file":
             return None
         if member.size > READ_BYTES_MAX:
-            raise refused(
-                self._root, f"{shown(path)} has {member.size:,} bytes, which is too big"
+            raise self._about(
+                refused(
+                    self._root,
+                    f"{shown(path)} has {member.size:,} bytes. Of such a file at most "
+                    f"{READ_BYTES_MAX:,} are read",
+                )
             )
         return b"".join(self._chunks(member))
 
@@ -167,16 +179,20 @@ class Context:
         try:
             return open_file(self._root, member.path)
         except OSError as error:
-            raise refused(
-                self._root, f"{shown(member.path)} cannot be read: {error.strerror}"
-            ) from error
+            raise self._about(unreadable(self._root, member.path, error)) from error
 
     def _changed(self, member: Member) -> SourceError:
-        return refused(
-            self._root,
-            f"{shown(member.path)} changed while it was read. Deploy when it is "
-            f"complete",
+        return self._about(
+            refused(
+                self._root,
+                f"{shown(member.path)} changed while it was read. Deploy when it is "
+                f"complete",
+            )
         )
+
+    def _about(self, error: SourceError) -> SourceError:
+        error.name, error.version = self._name, self._version
+        return error
 
 
 def _header(member: Member, path: str) -> bytes:

@@ -1,6 +1,7 @@
 """A directory as the source of a version."""
 
 import os
+import re
 from pathlib import Path
 
 import attrs
@@ -10,9 +11,11 @@ from daeploy_lib.errors import SourceError
 from daeploy_lib.sources.context import READ_BYTES_MAX, Context
 from daeploy_lib.sources.ignoring import Ignoring
 from daeploy_lib.sources.members import refused, vetted_members
-from daeploy_lib.sources.reading import LeavesError, end_of_link, open_file
+from daeploy_lib.sources.reading import LinkError, end_of_link, open_file
 
 _ARCHIVES = (".tar.gz", ".tgz", ".tar", ".zip")
+# "https://…", also as a Path, which makes one slash of two; "git@host:…".
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/|[^/@\s]+@[^/:\s]+:")
 
 
 def _path(value: str | os.PathLike[str]) -> Path:
@@ -82,11 +85,12 @@ def open_source(source: str | os.PathLike[str] | Directory, spec: Spec) -> Conte
 def _opened(path: Path, spec: Spec) -> Context:
     _check_directory(path)
     root = path.absolute()
-    context = Context(root, vetted_members(root, _ignoring(root)))
+    members = vetted_members(root, _ignoring(root))
+    context = Context(root, members, spec.name, spec.version)
     if context.is_empty:
         raise refused(path, "it is empty, or everything in it is left out")
     if not (context.has_dockerfile or context.has("service.py") or spec.command):
-        is_ignored = os.path.lexists(root / "service.py")
+        is_ignored = (root / "service.py").is_file()
         raise refused(
             path,
             "its service.py is left out by its .dockerignore"
@@ -103,11 +107,20 @@ def _check_directory(path: Path) -> None:
         exists = is_directory or path.exists()
     except OSError as error:
         raise refused(path, f"it cannot be read: {error.strerror}") from error
+    if not is_directory and _URL.match(str(path)):
+        # The address is not repeated: a password may be in it.
+        raise SourceError(
+            "Only directories can be deployed yet, and the source is an address. Fetch "
+            "it, and name the directory.",
+            stage="source",
+        )
+    if not is_directory and path.name.endswith(_ARCHIVES):
+        raise refused(
+            path, "only directories can be deployed yet, and not archives. Unpack it"
+        )
     if not exists:
         seen_from = "" if path.is_absolute() else f" (seen from {_working_directory()})"
         raise refused(path, f"it does not exist{seen_from}")
-    if not is_directory and path.name.endswith(_ARCHIVES):
-        raise refused(path, "archives are not supported yet. Unpack it")
     if not is_directory:
         raise refused(path, "it is not a directory")
 
@@ -130,8 +143,8 @@ def _ignoring(root: Path) -> Ignoring:
         return Ignoring(line.removesuffix("\r") for line in text.split("\n"))
     except FileNotFoundError:
         return Ignoring()
-    except LeavesError:
-        raise refused(root, "the link .dockerignore leads out of it") from None
+    except LinkError as error:
+        raise refused(root, f"the link .dockerignore {error}") from None
     except OSError as error:
         raise refused(
             root, f".dockerignore cannot be read: {error.strerror}"

@@ -6,7 +6,8 @@ these names stay out even where a ``.dockerignore`` brings back everything, as
 ``*`` and then ``!app`` do; only a ``!`` line that names one brings it back.
 """
 
-from fnmatch import fnmatchcase
+import re
+from fnmatch import fnmatchcase, translate
 
 from daeploy_lib.sources.ignoring import Ignoring
 
@@ -55,6 +56,7 @@ _NEEDLESS = (
 )
 # Meant to be shared: they show which settings there are, without values.
 _EXAMPLES = (".env.example", ".env.sample", ".env.template", ".env.dist")
+_KEPT_OUT = re.compile("|".join(map(translate, (*_SECRETS, *_NEEDLESS))))
 # What a virtual environment of any name holds.
 VENV_MARK = "pyvenv.cfg"
 # A PEM file may be a key or a certificate; its content tells.
@@ -72,9 +74,8 @@ def is_kept_out(name: str) -> bool:
         >>> is_kept_out(".env.production"), is_kept_out(".env.example")
         (True, False)
     """
-    return name not in _EXAMPLES and any(
-        fnmatchcase(name, pattern) for pattern in (*_SECRETS, *_NEEDLESS)
-    )
+    name = name.lower()
+    return name not in _EXAMPLES and _KEPT_OUT.match(name) is not None
 
 
 def is_named(path: str, ignoring: Ignoring) -> bool:

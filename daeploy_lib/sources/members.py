@@ -24,7 +24,7 @@ from daeploy_lib.sources.kept_out import (
     is_named,
 )
 from daeploy_lib.sources.reading import (
-    LeavesError,
+    LinkError,
     end_of_link,
     open_directory,
     open_file,
@@ -149,9 +149,7 @@ def _entries(root: Path, below: str) -> Generator[_Entry, None, None]:
         finally:
             os.close(directory)
     except OSError as error:
-        raise refused(
-            root, f"{shown(below) or '.'} cannot be read: {error.strerror}"
-        ) from error
+        raise unreadable(root, below or ".", error) from error
 
 
 def _entry(root: Path, below: str, name: str, directory: int) -> _Entry:
@@ -212,11 +210,11 @@ def _vetted(root: Path, entry: _Entry) -> Member:
 def _check_link(root: Path, entry: _Entry) -> None:
     try:
         end_of_link(root, entry.path, entry.target)
-    except LeavesError:
+    except LinkError as error:
         raise refused(
             root,
-            f"the link {shown(entry.path)} leads out of it, to "
-            f"{shown(entry.target)}. Copy the file, or list the link in .dockerignore",
+            f"the link {shown(entry.path)} {error}, to {shown(entry.target)}. Copy the "
+            f"file, or list the link in .dockerignore",
         ) from None
 
 

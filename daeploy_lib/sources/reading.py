@@ -19,8 +19,8 @@ _DIRECTORY = os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY
 _FILE = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
-class LeavesError(Exception):
-    """A link leads out of the directory."""
+class LinkError(Exception):
+    """A link leads where it must not; the text says how."""
 
 
 def open_directory(root: Path, path: str) -> int:
@@ -68,8 +68,7 @@ def end_of_link(root: Path, path: str, target: str) -> str:
     """
     Return the path that a link leads to, through every other link on the way.
 
-    Nothing outside is looked at. A link that leads nowhere, or round in a
-    circle, is harmless: the path is where following it ends.
+    Nothing outside is looked at, and nothing need be there.
 
     Args:
         root: The directory that must not be left.
@@ -77,8 +76,8 @@ def end_of_link(root: Path, path: str, target: str) -> str:
         target: Of the link, as it is written.
 
     Raises:
-        LeavesError: If a step of the way is outside *root*. An absolute target
-            always is: in the image it means another place.
+        LinkError: If a step of the way is outside *root*, or the way has no end.
+            An absolute target is outside: in the image it means another place.
     """
     at = path.split("/")[:-1]
     todo = _parts(target)
@@ -87,7 +86,7 @@ def end_of_link(root: Path, path: str, target: str) -> str:
         part = todo.pop()
         if part == "..":
             if not at:
-                raise LeavesError
+                raise _leaves()
             at.pop()
             continue
         at.append(part)
@@ -97,7 +96,7 @@ def end_of_link(root: Path, path: str, target: str) -> str:
             continue
         links += 1
         if links > _LINKS_MAX:
-            break
+            raise LinkError("leads in a circle")
         at.pop()
         todo += _parts(target)
     return "/".join(at)
@@ -106,5 +105,9 @@ def end_of_link(root: Path, path: str, target: str) -> str:
 def _parts(target: str) -> list[str]:
     """Return the steps of a link, the first one last."""
     if target.startswith("/"):
-        raise LeavesError
+        raise _leaves()
     return [part for part in reversed(target.split("/")) if part not in ("", ".")]
+
+
+def _leaves() -> LinkError:
+    return LinkError("leads out of it")

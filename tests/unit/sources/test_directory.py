@@ -121,8 +121,34 @@ def test_no_directory(root: Path) -> None:
     assert "it is not a directory" in refusal(root / "service.py")
     for name in ("hello.tar.gz", "hello.zip"):
         (root / name).touch()
-        assert "archives are not supported yet. Unpack it" in refusal(root / name)
+        assert "only directories can be deployed yet" in refusal(root / name)
+    assert "only directories can be deployed yet" in refusal("not/there.tar.gz")
     assert "File name too long" in refusal("a" * 300)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "https://user:hunter2@host/hello.git",
+        Path("https://user:hunter2@host/hello.git"),
+        "git+ssh://hunter2@host/hello",
+        "hunter2@host:hello.git",
+        "file:///hunter2/hello.tar.gz",
+    ],
+)
+def test_an_address(source: str | Path) -> None:
+    """It is told what can be deployed, and a password in it is not repeated."""
+    message = refusal(source)
+    assert "Only directories can be deployed yet" in message
+    assert "hunter2" not in message
+
+
+def test_a_directory_that_looks_like_an_address(tmp_path: Path) -> None:
+    """What is a directory is one, whatever it is called."""
+    folder = tmp_path / "me@host:hello.tar.gz"
+    folder.mkdir()
+    (folder / "service.py").touch()
+    assert open_source(folder, SPEC).digest
 
 
 def test_empty(tmp_path: Path) -> None:
@@ -137,6 +163,7 @@ def test_nothing_to_run(tmp_path: Path) -> None:
     """A Dockerfile, a service.py or a command is needed."""
     (tmp_path / "main.py").touch()
     (tmp_path / "Dockerfile").mkdir()
+    (tmp_path / "service.py" / "x").mkdir(parents=True)
     assert "neither a Dockerfile nor a service.py" in refusal(tmp_path)
     spec = attrs.evolve(SPEC, command=("python", "main.py"))
     assert open_source(tmp_path, spec).digest
@@ -206,3 +233,12 @@ def test_hostile_members_are_refused(root: Path) -> None:
     """The vetting of members reaches the user with name and version."""
     (root / "link").symlink_to("/etc/passwd")
     assert "hello 1.0.0: Cannot use" in refusal(root)
+
+
+def test_later_errors_tell_what_it_was_for(root: Path) -> None:
+    """So do those that come up when the content is read."""
+    context = open_source(root, SPEC)
+    (root / "service.py").unlink()
+    with pytest.raises(SourceError, match=r"service\.py cannot be read") as failed:
+        _ = context.digest
+    assert (failed.value.name, failed.value.version) == ("hello", "1.0.0")

@@ -77,6 +77,7 @@ def test_any_line_is_read_or_refused(line: str, path: str) -> None:
         *(".env", ".env.production", ".env.europe", ".envrc", "id_ed25519", "id_rsa"),
         *("tls.key", "store.p12", ".netrc", ".pypirc", ".git-credentials", ".ssh"),
         *(".aws", ".kube", ".git", ".venv", "__pycache__", "service.pyc"),
+        *(".ENV", "TLS.KEY", "Id_rsa"),
     ],
 )
 def test_names_that_stay_out(name: str) -> None:

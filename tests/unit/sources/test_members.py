@@ -147,16 +147,27 @@ def test_an_absolute_link_into_the_directory_is_refused(root: Path) -> None:
 
 @pytest.mark.parametrize(
     "target",
-    ["service.py", "./service.py", "a/../service.py", "nowhere", "link", "a/up/a", "."],
+    ["service.py", "./service.py", "a/../service.py", "nowhere", "a/up/a", "."],
 )
 def test_links_inside_are_kept_as_they_are(root: Path, target: str) -> None:
-    """They are not followed, wherever they lead; also nowhere, or in a circle."""
+    """They are not followed, wherever they lead; also nowhere."""
     (root / "a").mkdir()
     (root / "a" / "up").symlink_to("..")
     (root / "link").symlink_to(target)
     found = vetted_members(root, Ignoring())
     assert Member("link", "link", target=target) in found
     assert len(found) == 4
+
+
+@pytest.mark.parametrize("target", ["link", "link/x", "a/up/link", "other"])
+def test_links_in_a_circle(root: Path, target: str) -> None:
+    """What could never be opened is refused by name."""
+    (root / "a").mkdir()
+    (root / "a" / "up").symlink_to("..")
+    (root / "link").symlink_to(target)
+    (root / "other").symlink_to("link")
+    with pytest.raises(SourceError, match=r"the link (link|other) leads in a circle"):
+        listed(root)
 
 
 def _pipe(path: Path) -> None:
