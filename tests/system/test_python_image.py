@@ -1,6 +1,7 @@
 """The Python image on a real engine: what is installed, cached, kept and kept out."""
 
 import base64
+import contextlib
 import json
 import logging
 import socket
@@ -8,6 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import attrs
+import docker
+import docker.errors
 import pytest
 
 from container_engine import Engine
@@ -151,10 +154,13 @@ def test_a_password_of_the_index_ends_nowhere(
     assert evaluate(instance, "__import__('daeploy_probe').ANSWER") == 42
     assert any(path.endswith(".whl") for path in index.asked)
     client, forms = builds.versions.client, secrets_of(image)
-    made = new_images()
-    assert len(made) > 8
-    details = {image_id: client.inspect_image(image_id) for image_id in made}
-    histories = [client.history(image_id) for image_id in made]
+    details, histories = {}, []
+    for image_id in new_images():
+        # Other tests on the same engine may come and go.
+        with contextlib.suppress(docker.errors.ImageNotFound):
+            details[image_id] = client.inspect_image(image_id)
+            histories.append(client.history(image_id))
+    assert len(details) > 8
     texts = [
         json.dumps(details),
         json.dumps(histories),
@@ -166,10 +172,13 @@ def test_a_password_of_the_index_ends_nowhere(
         assert [f for f in forms if f in text.encode()] == [], number
     # The layers of an image are those of its parent and one more.
     last = details.keys() - {found["Parent"] for found in details.values()}
-    assert len(last) >= 2, "the stage that installs, and the service"
     package = b"ANSWER = 42"
+    founds = []
     for image_id in last:
-        assert found_in(client.get_image(image_id), [*forms, package]) == {package}
+        with contextlib.suppress(docker.errors.APIError):
+            founds.append(found_in(client.get_image(image_id), [*forms, package]))
+    assert founds.count({package}) >= 2, "the stage that installs, and the service"
+    assert set.union(*founds) == {package}
 
 
 def found_in(chunks: Iterator[bytes], forms: list[bytes]) -> set[bytes]:
