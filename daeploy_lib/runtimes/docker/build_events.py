@@ -13,8 +13,9 @@ LAST_LINES = 50
 
 # "Step 2/9 : RUN …"; Podman writes STEP and no space.
 _STEP = re.compile(r"step (\d+)/(\d+) ?: ?(.*)", re.IGNORECASE | re.DOTALL)
-# The first words of what a step runs, up to where the engine would quote them.
-_RUN = re.compile(r"run (?:--\S+ )*([^'\"\\]{1,40})", re.IGNORECASE)
+# The first words of a step's command, up to where the engine would quote them: of
+# RUN without that, of others with it.
+_WORDS = re.compile(r"(?:run (?:--\S+ )*)?([^'\"\\]{1,40})", re.IGNORECASE)
 _RUNNING_IN = re.compile(r" ---> Running in ([0-9a-f]{12,64})")
 # The builder's own bookkeeping: ids that nobody asked for.
 _NOISE = re.compile(
@@ -34,8 +35,8 @@ class BuildMessages:
     Attributes:
         image: Id of the image, once there is one.
         containers: Ids of the containers that steps ran in.
-        unborn: What runs in the container that the engine is about to make for
-            a step, as far as that can be told; "" while there is none such.
+        unborn: Words of the command in the container that the engine is about to
+            make for a step; "" while there is none such.
     """
 
     def __init__(self) -> None:
@@ -48,6 +49,11 @@ class BuildMessages:
         self._steps: int | None = None
         self._partial = ""
         self._last: deque[str] = deque(maxlen=LAST_LINES)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the engine has said how it ended."""
+        return self.image is not None or self._failure is not None
 
     @property
     def last_lines(self) -> tuple[str, ...]:
@@ -89,8 +95,8 @@ class BuildMessages:
         if step is not None:
             self._step, self._steps = int(step[1]), int(step[2])
             self._instruction = step[3].strip()
-            run = _RUN.match(self._instruction)
-            self.unborn = run[1] if run else ""
+            words = _WORDS.match(self._instruction)
+            self.unborn = words[1].strip() if words else ""
         elif text.startswith(" ---> "):
             self.unborn = ""
             if running := _RUNNING_IN.match(text):

@@ -33,8 +33,8 @@ _BUILD_ARGUMENTS = re.compile(r"buildargs=[^&\s]*")
 # it took up to 3.
 _STEP_END_TIMEOUT_S = 10.0
 _POLL_S = 0.1
-# Seconds from the message of a step to its container, on a busy machine.
-_BIRTH_S = 0.5
+# Seconds from the end of the connection to when the engine acts on it.
+_NOTICE_S = 1.0
 _BAD_REQUEST = 400
 _TIMEOUTS = (
     TimeoutError,
@@ -256,9 +256,10 @@ def _clean_up(
 ) -> None:
     """Wait for the cut step to end; remove images that were not there before."""
     try:
-        if messages.unborn:
-            # The engine makes its container, notices, and removes it again.
-            time.sleep(_BIRTH_S)
+        if not messages.is_over:
+            # The engine goes on until it notices: it makes the step's container,
+            # or even the image, and removes the container again.
+            time.sleep(_NOTICE_S)
             _wait_until(lambda: not _runs(client, messages.unborn))
         for container in messages.containers[-1:]:
             _wait_until(lambda name=container: inspected(client, name) is None)  # type: ignore[misc]
@@ -271,6 +272,8 @@ def _clean_up(
 
 
 def _runs(client: docker.APIClient, words: str) -> bool:
+    if not words:
+        return False
     found = client.containers(all=True)
     return any(words in (container.get("Command") or "") for container in found)
 
