@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Mapping
 from importlib.metadata import distribution
 from pathlib import Path
 
@@ -50,7 +51,9 @@ def run_inside(versions: Versions, version: str, then: str) -> list[object]:
     )
     packages = Path(str(distribution("docker").locate_file("")))
     library = Path(daeploy_lib.__path__[0]).parent
-    binds = {versions.engine.url.removeprefix("unix://"): {"bind": SOCKET}}
+    binds: dict[str, Mapping[str, str]] = {
+        versions.engine.url.removeprefix("unix://"): {"bind": SOCKET}
+    }
     places = []
     for number, path in enumerate(dict.fromkeys([library, packages])):
         places.append(f"/packages/{number}")
