@@ -6,6 +6,7 @@ import attrs
 
 from daeploy_lib.domain.service import Service
 from daeploy_lib.domain.spec import Spec
+from daeploy_lib.errors import RuntimeUnavailableError
 from daeploy_lib.lifecycle.adoption import deployed_of
 from daeploy_lib.lifecycle.listing import find_record, service_of
 from daeploy_lib.lifecycle.project import Project
@@ -38,8 +39,8 @@ def deploy(
     )
     try:
         return deployment.run()
-    except BaseException:
-        undo(project, deployment.reservation, was_made=deployment.is_reserved)
+    except BaseException as error:
+        deployment.undo(error)
         raise
 
 
@@ -54,6 +55,7 @@ class _Deployment:
         source: What it is built from.
         report: Takes its events.
         is_reserved: Whether the reservation is known to have been made.
+        is_built: Whether an image is known to have been made.
     """
 
     project: Project
@@ -61,8 +63,10 @@ class _Deployment:
     source: BuildInput
     report: OnEvent
     is_reserved: bool = False
+    is_built: bool = False
 
     def run(self) -> Service:
+        """Go through all stages; return what was deployed."""
         project, spec = self.project, self.reservation.spec
         runtime, registry_id = project.runtime, project.registry_id
         is_reclaimed = project.registry.reserve(self.reservation)
@@ -71,6 +75,7 @@ class _Deployment:
             remove_remains(project, spec)
         self.report(Event("build", f"Building on {runtime.description}"))
         artifact = runtime.build(spec, self.source, self.report, registry=registry_id)
+        self.is_built = True
         self.report(Event("start", "Starting"))
         instance = runtime.start(spec, artifact, registry=registry_id)
         self.report(Event("ready", f"Waiting for an answer on {spec.readiness.path}"))
@@ -83,6 +88,16 @@ class _Deployment:
         self.report(Event("done", "Service deployed successfully"))
         record = find_record(project, spec.name, spec.version)
         return service_of(project, record, ready)
+
+    def undo(self, error: BaseException) -> None:
+        """Remove what was made, and give the version back."""
+        undo(
+            self.project,
+            self.reservation,
+            was_made=self.is_reserved,
+            # An engine that hangs would be waited for a second time.
+            is_empty=isinstance(error, RuntimeUnavailableError) and not self.is_built,
+        )
 
 
 def _unfailing(on_event: OnEvent) -> OnEvent:

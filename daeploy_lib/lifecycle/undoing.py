@@ -16,7 +16,9 @@ _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 
-def undo(project: Project, reservation: Reservation, *, was_made: bool) -> None:
+def undo(
+    project: Project, reservation: Reservation, *, was_made: bool, is_empty: bool
+) -> None:
     """
     Remove whatever was made under a reservation, then give that back.
 
@@ -27,11 +29,13 @@ def undo(project: Project, reservation: Reservation, *, was_made: bool) -> None:
         project: Where it was made.
         reservation: Under which it was made.
         was_made: Whether the reservation is known to have been made.
+        is_empty: Whether nothing has been made under it.
     """
     spec = reservation.spec
     state = _attempt(lambda: _state(project, reservation, was_made=was_made))
     if state is State.reserved:
-        _attempt(lambda: remove_remains(project, spec))
+        if not is_empty:
+            _attempt(lambda: remove_remains(project, spec))
         _attempt(lambda: project.registry.release(reservation))
     elif state is State.deployed:
         # Published, but the caller will not know of it.

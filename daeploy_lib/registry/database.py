@@ -79,6 +79,12 @@ INSERT INTO origin (id) VALUES (hex(randomblob(16)));
 CREATE INDEX history_by_name ON history (project, name, id);
 """
 
+# A newer library may upgrade the file while this one has it in use.
+_ORIGIN = """
+SELECT id, application_id, user_version
+FROM origin, pragma_application_id, pragma_user_version
+"""
+
 
 class Database:
     """
@@ -211,11 +217,11 @@ class Database:
             raise self._damaged(found)
 
     def _origin(self) -> str | None:
-        """Return which file this is; None if it cannot be used as it is."""
+        """Return which file this is, and whose; None if it cannot be used."""
         try:
             connection = self._connect()
             try:
-                return str(connection.execute("SELECT id FROM origin").fetchone()[0])
+                return str(tuple(connection.execute(_ORIGIN).fetchone()))
             finally:
                 connection.close()
         except (sqlite3.DatabaseError, TypeError):
