@@ -2,9 +2,9 @@
 
 import json
 import sys
-from collections.abc import Mapping
 from importlib.metadata import distribution
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,7 +51,7 @@ def run_inside(versions: Versions, version: str, then: str) -> list[object]:
     )
     packages = Path(str(distribution("docker").locate_file("")))
     library = Path(daeploy_lib.__path__[0]).parent
-    binds: dict[str, Mapping[str, str]] = {
+    binds: dict[str, Any] = {
         versions.engine.url.removeprefix("unix://"): {"bind": SOCKET}
     }
     places = []
