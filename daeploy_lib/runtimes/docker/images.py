@@ -1,5 +1,6 @@
 """Images that we built: found by label, removed by our own tag only."""
 
+import time
 from typing import Any
 
 import docker
@@ -7,9 +8,12 @@ import docker.errors
 
 from daeploy_lib.domain.names import image_tag
 from daeploy_lib.runtimes.docker import labels
+from daeploy_lib.runtimes.docker.failures import engine_words
 
 # In use by a container, or by another image's tag.
 _CONFLICT = 409
+_ATTEMPTS = 5
+_RETRY_S = 0.1
 
 
 def built_images(client: docker.APIClient, project: str) -> list[dict[str, Any]]:
@@ -37,25 +41,32 @@ def discard_image(client: docker.APIClient, image: str, tag: str) -> None:
     A tag of somebody else keeps it, a container keeps it too, and without our
     labels it is not touched. Gone is no error.
     """
-    try:
-        found = client.inspect_image(image)
-    except docker.errors.NotFound:
-        return
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            _discard(client, image, tag)
+        except docker.errors.NotFound:
+            return
+        except docker.errors.APIError as error:
+            if error.status_code == _CONFLICT:
+                return
+            # Another process removes steps that both images were made from.
+            if "image ID" not in engine_words(error) or attempt == _ATTEMPTS:
+                raise
+            time.sleep(_RETRY_S)
+        else:
+            return
+
+
+def _discard(client: docker.APIClient, image: str, tag: str) -> None:
+    found = client.inspect_image(image)
     if labels.image_identity((found.get("Config") or {}).get("Labels")) is None:
         return
     tags = [name for name in found.get("RepoTags") or () if name != "<none>:<none>"]
     ours = [name for name in tags if is_same_tag(name, tag)]
-    try:
-        if ours:
-            client.remove_image(ours[0])
-        elif not tags:
-            client.remove_image(found["Id"])
-    except docker.errors.NotFound:
-        return
-    except docker.errors.APIError as error:
-        # Podman says 409 as well.
-        if error.status_code != _CONFLICT:
-            raise
+    if ours:
+        client.remove_image(ours[0])
+    elif not tags:
+        client.remove_image(found["Id"])
 
 
 def is_same_tag(name: str, tag: str) -> bool:
