@@ -5,6 +5,7 @@ Run as a program: ``deploying_process.py URL PROJECT STATE KIND BASE_IMAGE``; ea
 event of the deployment is a line of its output.
 """
 
+import signal
 import sys
 from pathlib import Path
 
@@ -28,6 +29,8 @@ def source_of(kind: str, base_image: str) -> Files:
 
 def main(url: str, project: str, state: str, kind: str, base_image: str) -> None:
     """Deploy, and say so."""
+    # A shell's background jobs, such as a test run, ignore Ctrl-C and pass that on.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     runtime = DockerRuntime(url)
     spec = Spec(project, "hello", "1.0.0", readiness=Readiness(timeout=60))
     opened = open_project(project, Path(state), runtime)

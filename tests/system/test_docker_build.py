@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 import attrs
 import pytest
@@ -189,3 +190,20 @@ def test_a_failed_build_leaves_the_image_that_was_there(versions: Versions) -> N
         build(versions, dockerfile(versions, "RUN false"))
     [after] = versions.images()
     assert (after["Id"], after["RepoTags"]) == (before["Id"], before["RepoTags"])
+
+
+def test_builds_and_removals_do_not_disturb_one_another(versions: Versions) -> None:
+    """A removal takes cached steps with it that another build was just using."""
+    source = versions.source(ANSWERS, f"ENV MARK={versions.project}", "ENV MORE=1")
+
+    def again_and_again(version: str) -> None:
+        spec = versions.spec(version)
+        for _ in range(5):
+            versions.runtime.build(spec, source, ignore, registry=REGISTRY)
+            versions.runtime.remove_artifact(spec, registry=REGISTRY)
+
+    with ThreadPoolExecutor(3) as pool:
+        calls = [pool.submit(again_and_again, f"{n}.0.0") for n in range(3)]
+        for call in calls:
+            call.result()
+    versions.assert_nothing_left()

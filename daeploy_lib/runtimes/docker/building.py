@@ -1,25 +1,21 @@
-"""An image from a vetted context, over the engine's classic builder."""
+"""An image from a vetted context: built and tagged, or nothing of it is left."""
 
 import contextlib
 import logging
+import random
 import re
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable
 
-import attrs
 import docker
-import docker.errors
-import requests
-import urllib3.exceptions
 
 from daeploy_lib.domain.spec import Spec
-from daeploy_lib.errors import BuildError, DeployError, SourceError
-from daeploy_lib.runtimes.base import Artifact, BuildInput, OnEvent
-from daeploy_lib.runtimes.docker import labels
+from daeploy_lib.errors import BuildError, DeployError
+from daeploy_lib.runtimes.base import Artifact, OnEvent
 from daeploy_lib.runtimes.docker.build_events import BuildMessages, build_error
+from daeploy_lib.runtimes.docker.build_stream import Order, build_messages
 from daeploy_lib.runtimes.docker.client import Engine
-from daeploy_lib.runtimes.docker.failures import Failing, engine_words, mapped
+from daeploy_lib.runtimes.docker.failures import Failing, mapped
 from daeploy_lib.runtimes.docker.images import discard_image, images_of, tag_of
 from daeploy_lib.runtimes.docker.labels import Identity
 from daeploy_lib.runtimes.docker.listing import inspected
@@ -27,7 +23,6 @@ from daeploy_lib.runtimes.docker.shield import uninterrupted
 from daeploy_lib.runtimes.docker.stopping import remove_container
 
 _log = logging.getLogger(__name__)
-_BUILD_ARGUMENTS = re.compile(r"buildargs=[^&\s]*")
 
 # Seconds for the engine to remove the container of a step that was cut short;
 # it took up to 3.
@@ -35,101 +30,16 @@ _STEP_END_TIMEOUT_S = 10.0
 _POLL_S = 0.1
 # Seconds from the end of the connection to when the engine acts on it.
 _NOTICE_S = 1.0
-_BAD_REQUEST = 400
-_TIMEOUTS = (
-    TimeoutError,
-    requests.exceptions.Timeout,
-    urllib3.exceptions.TimeoutError,
-)
+# The engine names a digest that no Dockerfile did: a step that was in its cache a
+# moment ago. With the last image that was made from it a step is removed, also by
+# another process and in the middle of this build.
+_LOST_CACHE = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
+_ATTEMPTS = 6
+# Seconds between them, about; processes that disturb one another come apart.
+_RETRY_S = 0.2
 
 
-class _WithoutBuildArguments(logging.Filter):
-    """
-    Keeps the build arguments, which may be secrets, out of urllib3's log.
-
-    At the level DEBUG it logs the address of every request, and they are in it.
-    """
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Shorten the address that a record tells."""
-        if isinstance(record.args, tuple):
-            record.args = tuple(
-                _BUILD_ARGUMENTS.sub("buildargs=…", arg)
-                if isinstance(arg, str)
-                else arg
-                for arg in record.args
-            )
-        return True
-
-
-_WITHOUT_BUILD_ARGUMENTS = _WithoutBuildArguments()
-
-
-def _names_only(build_args: Mapping[str, str]) -> str:
-    return repr(sorted(build_args))
-
-
-@attrs.frozen
-class Recipe:
-    """
-    How a context is built.
-
-    Attributes:
-        dockerfile: Its path in the context.
-        files: Files that are added to the context, by path.
-        under: Directory of the context that the content is put in.
-        build_args: Values of the Dockerfile's ``ARG`` names.
-    """
-
-    dockerfile: str = "Dockerfile"
-    files: Mapping[str, bytes] = attrs.field(factory=dict)
-    under: str = ""
-    build_args: Mapping[str, str] = attrs.field(factory=dict, repr=_names_only)
-
-
-class _Context:
-    """The context as it is sent; keeps its own failure apart from the engine's."""
-
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks = chunks
-        self.error: Exception | None = None
-
-    def __iter__(self) -> Iterator[bytes]:
-        try:
-            # An empty chunk would end the upload.
-            yield from (chunk for chunk in self._chunks if chunk)
-        except Exception as error:
-            self.error = error
-            raise
-
-    def raise_own(self, spec: Spec) -> None:
-        """
-        Raise why the context could not be read, if it could not.
-
-        Raises:
-            SourceError: It is not the engine that failed.
-        """
-        if isinstance(self.error, DeployError):
-            raise self.error
-        if self.error is not None:
-            raise SourceError(
-                f"The source cannot be read: {self.error}",
-                spec.name,
-                spec.version,
-                "source",
-            ) from self.error
-
-
-def build_image(
-    engine: Engine,
-    spec: Spec,
-    source: BuildInput,
-    recipe: Recipe,
-    on_event: OnEvent,
-    *,
-    registry: str,
-    timeout: float,
-) -> Artifact:
+def build_image(engine: Engine, order: Order, on_event: OnEvent) -> Artifact:
     """
     Build and tag an image; events are given as they happen.
 
@@ -139,15 +49,25 @@ def build_image(
     Raises:
         BuildError: With the engine's words and the last lines of output.
     """
-    client = engine.ready()
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return _build(engine, order, on_event)
+        except BuildError as error:
+            if error.exit_code is not None or not _LOST_CACHE.search(error.message):
+                raise
+            _log.info("Building again: %s", error.message)
+            time.sleep(_RETRY_S * random.random())  # noqa: S311 - no secret
+    return _build(engine, order, on_event)
+
+
+def _build(engine: Engine, order: Order, on_event: OnEvent) -> Artifact:
+    client, spec = engine.ready(), order.spec
     messages = BuildMessages()
-    owner = Identity(spec.project, spec.name, spec.version, registry)
+    owner = Identity(spec.project, spec.name, spec.version, order.registry)
     with mapped(Failing.at(engine.endpoint, "build", spec)):
         before = {image["Id"] for image in images_of(client, owner)}
         try:
-            order = _Order(spec, source, recipe, registry, timeout)
-            stream = _messages(engine, order)
-            with contextlib.closing(stream):
+            with contextlib.closing(build_messages(engine, order)) as stream:
                 for message in stream:
                     for event in messages.read(message):
                         on_event(event)
@@ -159,7 +79,7 @@ def build_image(
             if isinstance(error, DeployError) and not error.log_lines:
                 error.log_lines = messages.last_lines
             raise
-    return Artifact(image, source.digest, is_built=True)
+    return Artifact(image, order.source.digest, is_built=True)
 
 
 def _image(messages: BuildMessages, spec: Spec) -> str:
@@ -174,78 +94,6 @@ def _image(messages: BuildMessages, spec: Spec) -> str:
             lines=messages.last_lines,
         )
     return messages.image
-
-
-@attrs.frozen
-class _Order:
-    """What is built, and for whom."""
-
-    spec: Spec
-    source: BuildInput
-    recipe: Recipe
-    registry: str
-    timeout: float
-
-
-def _messages(engine: Engine, order: _Order) -> Generator[dict[str, Any], None, None]:
-    """Yield the engine's messages; closing the iterator cancels the build."""
-    spec, recipe, timeout = order.spec, order.recipe, order.timeout
-    context = _Context(order.source.write_tar(recipe.files, under=recipe.under))
-    deadline = time.monotonic() + timeout
-    responses: list[requests.Response] = []
-    client = engine.stream()
-    # Once added it stays: another thread may be building.
-    logging.getLogger("urllib3.connectionpool").addFilter(_WITHOUT_BUILD_ARGUMENTS)
-    client.hooks["response"].append(lambda response, **_: responses.append(response))
-    try:
-        for message in client.build(
-            fileobj=context,  # type: ignore[arg-type]
-            custom_context=True,
-            dockerfile=recipe.dockerfile,
-            buildargs=dict(recipe.build_args),
-            labels=labels.image_labels(spec, order.source.digest, order.registry),
-            rm=True,
-            forcerm=True,
-            decode=True,
-            timeout=max(1, round(timeout)),
-        ):
-            yield message
-            _check_deadline(responses, deadline)
-    except docker.errors.APIError as error:
-        if error.status_code != _BAD_REQUEST:
-            raise
-        raise build_error(engine_words(error), spec.name, spec.version) from None
-    except _TIMEOUTS as error:
-        raise BuildError(
-            f"The build has not ended within {timeout:g} s and was cancelled. Give "
-            f"DockerRuntime(build_timeout=…) more if it needs it.",
-            spec.name,
-            spec.version,
-            "build",
-        ) from error
-    except Exception as error:
-        context.raise_own(spec)
-        raise error from None
-    finally:
-        for response in responses:
-            response.close()
-        client.close()
-
-
-def _check_deadline(responses: list[requests.Response], deadline: float) -> None:
-    """
-    Let the next read wait until the deadline and no longer.
-
-    Raises:
-        TimeoutError: If it has passed.
-    """
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise TimeoutError
-    connection = getattr(responses[-1].raw, "connection", None)
-    sock = getattr(connection, "sock", None)
-    if sock is not None:
-        sock.settimeout(left)
 
 
 def _clean_up(

@@ -10,6 +10,7 @@ from daeploy_lib.domain.spec import Spec
 from daeploy_lib.errors import StartError
 from daeploy_lib.runtimes.base import Artifact, BuildInput, Instance, OnEvent
 from daeploy_lib.runtimes.docker import leftovers, places, settings
+from daeploy_lib.runtimes.docker.build_stream import Order
 from daeploy_lib.runtimes.docker.building import build_image
 from daeploy_lib.runtimes.docker.client import Engine
 from daeploy_lib.runtimes.docker.details import details_of
@@ -106,15 +107,14 @@ class DockerRuntime:
         with mapped(Failing.at(self._engine.endpoint, "build", spec)):
             own = places.own_container_for(client, self._settings)
         places.check_reach(self._engine.endpoint, self._settings, own)
-        return build_image(
-            self._engine,
+        order = Order(
             spec,
             source,
             recipe_for(source, self._python_image),
-            on_event,
-            registry=registry,
-            timeout=self._settings.build_timeout,
+            registry,
+            self._settings.build_timeout,
         )
+        return build_image(self._engine, order, on_event)
 
     def start(self, spec: Spec, artifact: Artifact, *, registry: str) -> Instance:
         """
