@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from cut_short import hooked
 from daeploy_lib import Deployer
+from daeploy_lib.lifecycle.killing import kill
 from daeploy_lib.lifecycle.project import Project
 from daeploy_lib.registry.state import DATABASE
 from deployer_process import run_python
@@ -77,3 +79,32 @@ def test_an_ephemeral_deployer_can_be_used_again(opened: Project, source: Path) 
         deployer.close()
         deployer.close()
         assert opened.registry.versions() == ()
+
+
+def test_a_child_process_forgets_what_its_parent_deployed(
+    opened: Project, source: Path
+) -> None:
+    """As the fork above, seen from the child."""
+    own = Deployer(opened.runtime, state=opened.state, ephemeral=True)
+    own.deploy("parents", "1", source)
+    own._deployed_in = -1
+    own.deploy("childs", "1", source)
+    own.close()
+    assert [r.name for r in opened.registry.versions()] == ["parents"]
+
+
+def test_another_process_that_kills_at_the_same_time(
+    opened: Project, source: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is no trouble."""
+    own = Deployer(opened.runtime, state=opened.state, ephemeral=True)
+    own.deploy("hello", "1", source)
+
+    def be_faster(name: str, phase: str) -> None:
+        if (name, phase) == ("retire", "before"):
+            kill(opened, "hello", "1", keep_image=False, grace=0.0)
+
+    own._opened = hooked(opened, be_faster)
+    own.close()
+    assert opened.registry.versions() == ()
+    assert caplog.text == ""
