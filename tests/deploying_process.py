@@ -5,6 +5,7 @@ Run as a program: ``deploying_process.py URL PROJECT STATE KIND BASE_IMAGE``; ea
 event of the deployment is a line of its output.
 """
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -25,6 +26,13 @@ def source_of(kind: str, base_image: str) -> Files:
     if kind == "slow build":
         return on_base(base_image, ANSWERS, f"RUN echo building; {SLOW_STEP}")
     return on_base(base_image, SILENT if kind == "never ready" else ANSWERS)
+
+
+def environment() -> dict[str, str]:
+    """Return what the program needs: a safe path leaves its folder out."""
+    folder = str(Path(__file__).parent)
+    paths = [folder, *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
 
 
 def main(url: str, project: str, state: str, kind: str, base_image: str) -> None:

@@ -189,7 +189,7 @@ sys.addaudithook(watch)
 def run(code: str, **environment: str) -> str:
     """Run code in a fresh interpreter; return what it printed."""
     done = subprocess.run(
-        [sys.executable, "-B", "-W", "error", "-c", code],
+        [sys.executable, "-B", "-P", "-W", "error", "-c", code],
         check=False,
         capture_output=True,
         text=True,

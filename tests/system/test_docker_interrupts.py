@@ -38,6 +38,7 @@ def deploying(
     words = [engine.url, versions.project, str(state), kind, engine.base_image]
     with subprocess.Popen(
         [sys.executable, program, *words],
+        env=deploying_process.environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -209,6 +209,7 @@ def killed_deployment(
     words_of_it = [engine.url, deployer.project, str(deployer.state), kind]
     with subprocess.Popen(
         [sys.executable, program, *words_of_it, engine.base_image],
+        env=deploying_process.environment(),
         stdout=subprocess.PIPE,
         text=True,
     ) as process:
