@@ -1,5 +1,6 @@
 """What ``Deployer.init`` writes: it tests itself, deploys unchanged, and explains."""
 
+import os
 import subprocess
 import sys
 import venv
@@ -47,7 +48,10 @@ def test_its_own_test_passes_in_a_new_environment(tmp_path: Path) -> None:
     )
     pip = (python, "-m", "pip", "install", "-q")
     run(folder, *pip, "-r", "requirements.txt", "pytest")
-    assert "3 passed" in run(folder, python, "-m", "pytest", "-q")
+    # Where the folder of temporary files lies in a checkout, as nox has it, pytest
+    # would take that one's configuration.
+    pytest_alone = (python, "-m", "pytest", "-q", "-c", os.devnull)
+    assert "3 passed" in run(folder, *pytest_alone, "--rootdir", folder)
 
 
 @pytest.fixture

@@ -105,7 +105,10 @@ def test_a_restart_does_not_match() -> None:
 
 
 @given(
-    st.lists(st.text(st.characters(exclude_characters="\n\r")), max_size=6), st.data()
+    st.lists(
+        st.text(st.characters(codec="utf-8", exclude_characters="\n\r")), max_size=6
+    ),
+    st.data(),
 )
 def test_any_frames_give_the_same_lines(texts: list[str], data: st.DataObject) -> None:
     """However the output is cut into frames, the lines are the same."""

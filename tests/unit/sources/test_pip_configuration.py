@@ -44,11 +44,24 @@ def host(tmp_path: Path) -> Host:
     return Host(tmp_path)
 
 
+# ``pip config list`` sorts what it prints by file, so the last word is lost there.
+OF_PIP = """
+from pip._internal.configuration import Configuration
+configuration = Configuration(isolated=False)
+configuration.load()
+found = {}
+for key, value in configuration.items():
+    # By file since pip 26; before, only what counts.
+    found.update(value if isinstance(value, dict) else {key: value})
+print(repr(found))
+"""
+
+
 def of_pip(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return what ``pip install`` would use, by ``pip config list``."""
+    """Return what ``pip install`` would use, by pip's own reading."""
     pytest.importorskip("pip", reason="the comparison needs pip beside the tests")
     done = subprocess.run(
-        [sys.executable, "-m", "pip", "config", "list"],
+        [sys.executable, "-c", OF_PIP],
         env=dict(environ),
         capture_output=True,
         text=True,
@@ -56,11 +69,10 @@ def of_pip(environ: Mapping[str, str]) -> dict[str, str]:
         timeout=60,
     )
     sections: dict[str, dict[str, str]] = {"global": {}, "install": {}, ":env:": {}}
-    for line in done.stdout.splitlines():
-        key, _, value = line.partition("=")
+    for key, value in ast.literal_eval(done.stdout).items():
         section, _, name = key.partition(".")
-        if section in sections and ast.literal_eval(value):
-            sections[section][name] = ast.literal_eval(value)
+        if section in sections and value:
+            sections[section][name] = value
     return sections["global"] | sections["install"] | sections[":env:"]
 
 
