@@ -58,7 +58,7 @@ def free_segments(
         (project, name, version),
     )
     connection.execute(
-        "DELETE FROM segments WHERE project = ?1 AND name = ?2 AND version IS NULL"
-        " AND NOT EXISTS (SELECT 1 FROM versions WHERE project = ?1 AND name = ?2)",
-        (project, name),
+        "DELETE FROM segments WHERE project = ? AND name = ? AND version IS NULL"
+        " AND NOT EXISTS (SELECT 1 FROM versions WHERE project = ? AND name = ?)",
+        (project, name, project, name),
     )
