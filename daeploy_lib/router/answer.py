@@ -26,6 +26,10 @@ _IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"})
 _FIRST_ERROR_STATUS = 400
 
 
+def _nobody_listens() -> None:
+    """Stand in for the exchange once that is over."""
+
+
 class MainCall(Call):
     """
     The request to main.
@@ -152,6 +156,16 @@ class MainCall(Call):
         """End the call on the wire."""
         self._stop_clocks()
         super().abort()
+
+    def release(self) -> None:
+        """
+        End the call for good.
+
+        It lets go of the exchange, which holds it: what refers to each other
+        waits for the garbage collector, which then costs as much as a rule does.
+        """
+        self.abort()
+        self._changed = self._opened = self._roomy = _nobody_listens
 
     # The connection's side
 

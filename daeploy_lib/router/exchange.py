@@ -275,8 +275,8 @@ class Exchange:
             for copy in self._copies:
                 copy.main_failed(outcome)
         spare_copies(self._plan, self._settings, self._source, self._slots, outcome)
-        main.abort()
-        self._inbound.stop()
+        main.release()
+        self._inbound.close()
         self._state.idle.stop(self)
         self._state.watch.stop(self)
         self._state.ended(self)

@@ -18,6 +18,10 @@ _log = logging.getLogger(__name__)
 DISCONNECT: Event = {"type": "http.disconnect"}
 
 
+def _nobody_listens(event: Event) -> None:
+    """Stand in for the exchange once that is over."""
+
+
 class Inbound:
     """
     Asks the server for one event at a time.
@@ -54,6 +58,11 @@ class Inbound:
         if future is not None:
             future.remove_done_callback(self._arrived)
             future.cancel()
+
+    def close(self) -> None:
+        """Ask no more, and let go of who was told: see ``MainCall.release``."""
+        self.stop()
+        self._on_event = _nobody_listens
 
     def _next(self) -> Awaitable[Event]:
         first, self._first = self._first, None
