@@ -174,6 +174,7 @@ class MainCall(Call):
         connection = self.connection
         self._was_reused = connection is not None and connection.is_reused
         if self.is_sent:
+            self.release_head()
             self._state.first_byte.start(self, self._answers_late)
         else:
             self._state.idle.start(self, self._idle)

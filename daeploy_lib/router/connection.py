@@ -51,6 +51,7 @@ class Connection(asyncio.Protocol):
         self.is_paused = False
         self.has_closed = False
         self._is_reading = True
+        self._held = b""
 
     # The call's side
 
@@ -69,8 +70,19 @@ class Connection(asyncio.Protocol):
         self._has_surplus = False
         self.has_begun = False
 
+    def hold(self, head: bytes) -> None:
+        """Send the head together with what follows: see ``Call.release_head``."""
+        self._held = head
+
+    def flush(self) -> None:
+        """Send what has been held."""
+        if self._held:
+            self.write(b"")
+
     def write(self, content: bytes) -> None:
         """Send bytes of the request."""
+        if self._held:
+            content, self._held = self._held + content, b""
         self._transport.write(content)
 
     @property

@@ -9,6 +9,7 @@ with that answer; copies may go on without it.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from daeploy_lib.router.answer import MainCall
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _log = logging.getLogger(__name__)
+
+# Turns of the loop in which a body that is there already arrives from the server:
+# one to ask for it, one to be told.
+_TURNS_TO_BODY = 3
 
 # A turn or two of the loop, in which it reads what main has sent meanwhile.
 _LOOK_AGAIN_SECONDS = 0.001
@@ -204,7 +209,18 @@ class Exchange:
             except Exception:  # noqa: BLE001 - a copy cannot hurt main (rule 19)
                 _log.exception("starting the copies failed")
         if not self._tee.is_complete:
+            self._release_heads(after=_TURNS_TO_BODY)
             self._pull_body()
+
+    def _release_heads(self, *, after: int = 0) -> None:
+        """Send the heads alone if the body is not there at once."""
+        if after and self._main.holds_head:
+            again = partial(self._release_heads, after=after - 1)
+            self._state.loop.call_soon(again)
+            return
+        self._main.release_head()
+        for copy in self._copies:
+            copy.release_head()
 
     def _start_copies(self) -> None:
         slots, self._slots = self._slots, []
@@ -246,6 +262,7 @@ class Exchange:
 
     def _take(self, body: bytes, *, is_last: bool) -> None:
         self._state.idle.stop(self)
+        self._main.holds_head = False
         try:
             self._tee.feed(body, is_last=is_last, main=self._main, copies=self._copies)
         except BodyMismatchError:

@@ -48,7 +48,7 @@ class Marks:
         """Return a new exchange id with its mark: ``<id>.<mark>``, hexadecimal."""
         # An id need only be unique: the system's own randomness costs a system
         # call, and it is the mark that cannot be guessed.
-        exchange = b"%016x" % random.getrandbits(_ID_BITS)  # noqa: S311
+        exchange = b"%016x" % random.getrandbits(_ID_BITS)
         return exchange + b"." + self._mac(exchange)
 
     def find(self, headers: Sequence[Header]) -> bytes | None:

@@ -139,6 +139,7 @@ class Copy(Call):
         if not self._is_settled and self._answer is None:
             self._state.shadow.start(self, self._late)
             self.is_sent = not self._queue and self.connection is not None
+            self.release_head()
 
     def main_went_on(self, body_bytes: int) -> None:
         """Note how much main has answered so far; the copy may take as long."""

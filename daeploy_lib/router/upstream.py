@@ -32,6 +32,7 @@ class Call:
         "_pool",
         "connection",
         "head",
+        "holds_head",
         "is_aborted",
         "is_sent",
         "method",
@@ -45,6 +46,8 @@ class Call:
         self.is_sent = False
         """Whether the whole request has been given to the connection."""
         self.is_aborted = False
+        self.holds_head = True
+        """Whether the head waits for what follows it: see ``release_head``."""
         self._dial: Dial | None = None
 
     def start(self, *, afresh: bool = False) -> None:
@@ -56,12 +59,26 @@ class Call:
             self.connected(connection)
 
     def connected(self, connection: "Connection") -> None:
-        """Take the connection and send the head."""
+        """Take the connection and send the head, or let it wait for the body."""
         self._dial = None
         self.connection = connection
         connection.begin(self)
-        connection.write(self.head)
+        if self.holds_head:
+            connection.hold(self.head)
+        else:
+            connection.write(self.head)
         self.opened()
+
+    def release_head(self) -> None:
+        """
+        Send the head without waiting for the body any longer.
+
+        Most bodies are there when the head is. Both in one system call cost
+        half as much as two, at the sender and at the receiver.
+        """
+        self.holds_head = False
+        if self.connection is not None:
+            self.connection.flush()
 
     def abort(self) -> None:
         """

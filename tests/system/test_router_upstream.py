@@ -674,3 +674,64 @@ async def test_a_route_may_change_between_two_requests() -> None:
             await client.send(get(b"/hello/"))
             assert (await client.answer()).status == 404
             await router.aclose()
+
+
+async def test_a_body_that_is_there_goes_out_with_its_head() -> None:
+    """Each version gets both in one read, once there is a connection to it."""
+    reads: list[bytes] = []
+
+    class Reads(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            self.transport: Any = transport
+
+        def data_received(self, data: bytes) -> None:
+            reads.append(data)
+            self.transport.write(answer(b"ok"))
+
+    loop = asyncio.get_running_loop()
+    servers = [await loop.create_server(Reads, "127.0.0.1", 0) for _ in range(2)]
+    first, second = (
+        f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}" for server in servers
+    )
+    router = ShadowRouter({"hello": Route({"1": first, "2": second}, main="1")})
+    driver = AsgiDriver(router)
+    for _ in range(3):
+        assert await ask(driver, "POST", b"body") == (200, b"ok")
+        await until(lambda: not router.stats()["shadows"]["hello"]["2"]["in_flight"])  # type: ignore[index]
+    await router.aclose(drain=0.0)
+    for server in servers:
+        server.close()
+    assert len(reads) == 6
+    assert all(read.endswith(b"\r\n\r\nbody") for read in reads)
+
+
+@pytest.mark.parametrize("is_chunked", [False, True])
+async def test_a_head_does_not_wait_for_its_body(*, is_chunked: bool) -> None:
+    """Versions see the request at once, however long the client waits with a body."""
+    heads: list[str] = []
+
+    def script(name: str) -> Script:
+        async def serve(wire: Wire) -> None:
+            await wire.head()
+            heads.append(name)
+            await wire.read(4)
+            await wire.send(answer(b"ok"))
+
+        return serve
+
+    length = (
+        (b"transfer-encoding", b"chunked") if is_chunked else (b"content-length", b"4")
+    )
+    async with (
+        ScriptedUpstream(script("main")) as main,
+        ScriptedUpstream(script("shadow")) as shadow,
+    ):
+        route = Route({"1": main.address, "2": shadow.address}, main="1")
+        router = ShadowRouter({"hello": route})
+        driver = AsgiDriver(router)
+        call = driver.request("POST", b"/hello/", headers=[HOST, length], body=None)
+        await until(lambda: sorted(heads) == ["main", "shadow"])
+        call.send(b"body")
+        assert (await call.start())[0] == 200
+        await call.done()
+        await router.aclose(drain=5.0)
