@@ -213,7 +213,7 @@ class Deployer:
             RuntimeUnavailableError: If the runtime cannot be used.
         """
         project = self._open()
-        record = find_record(project, name, version)
+        record = find_record(project.registry.versions(), name, version)
         found = list_services(project, name, record.version)
         return found[0] if found else service_of(project, record, None)
 
@@ -231,7 +231,7 @@ class Deployer:
             RuntimeUnavailableError: If the runtime cannot be used.
         """
         project = self._open()
-        record = find_record(project, name, version)
+        record = find_record(project.registry.versions(), name, version)
         return {
             "service": self.get(name, record.version),
             "spec": record.spec,
@@ -266,7 +266,7 @@ class Deployer:
         """
         if tail is not None and tail < 0:
             raise ValueError(f"tail must be 0 or more, or None for all, not {tail!r}.")
-        record = find_record(self._open(), name, version)
+        record = find_record(self._open().registry.versions(), name, version)
         return self._runtime.logs(
             running_instance(record),
             tail=tail,

@@ -1,5 +1,8 @@
 """Assign and rollback: main changes in one transaction, to a ready version."""
 
+from collections.abc import Sequence
+from functools import partial
+
 import attrs
 
 from daeploy_lib.domain.service import Service, Status
@@ -7,7 +10,7 @@ from daeploy_lib.domain.spec import Readiness
 from daeploy_lib.errors import NotReadyError, VersionNotFoundError
 from daeploy_lib.lifecycle.listing import find_record, service_of
 from daeploy_lib.lifecycle.project import Project
-from daeploy_lib.lifecycle.shares import share_processors
+from daeploy_lib.lifecycle.shares import share_processors, share_while
 from daeploy_lib.registry.records import State, VersionRecord
 from daeploy_lib.runtimes.readiness import probe_once
 
@@ -23,15 +26,21 @@ def assign(
         NotReadyError: If it does not answer right now.
         StaleAssignError: If main is not the *expected* version.
     """
-    record = find_record(project, name, version)
+    records = project.registry.versions()
+    record = find_record(records, name, version)
     # One that is being deployed or removed is refused in the transaction.
     if record.state is State.deployed:
         _check_ready(record)
-    previous = project.registry.assign(name, version, expected=expected)
-    if previous != version:
-        share_processors(project, name, {version, *filter(None, [previous])})
-    # The change stands, and it has just answered: nothing is asked that may fail.
-    service = service_of(project, attrs.evolve(record, is_main=True), None)
+    # The change stands once it is made, and it has just answered: after that
+    # nothing is asked that may fail.
+    changing = _new_roles(records, record)
+    change = partial(project.registry.assign, name, version, expected=expected)
+    previous = share_while(change, project, changing) if changing else change()
+    if previous not in (version, _main_of(records, name)):
+        # Another process has assigned since the records were read.
+        share_processors(project, name)
+    record = attrs.evolve(record, is_main=True)
+    service = service_of(project, record, None)
     return attrs.evolve(service, status=Status.running)
 
 
@@ -42,7 +51,7 @@ def rollback(project: Project, name: str) -> Service:
     Raises:
         VersionNotFoundError: If there was none, or it has been killed since.
     """
-    current = find_record(project, name, None)
+    current = find_record(project.registry.versions(), name, None)
     previous = next(
         (
             change.previous
@@ -60,6 +69,26 @@ def rollback(project: Project, name: str) -> Service:
     # If another process assigned meanwhile, this is not the return that was
     # asked for.
     return assign(project, name, previous, expected=current.version)
+
+
+def _new_roles(
+    records: Sequence[VersionRecord], promoted: VersionRecord
+) -> Sequence[VersionRecord]:
+    """Return the versions whose role changes with a promotion, in the new role."""
+    if promoted.is_main or promoted.state is not State.deployed:
+        return []
+    return [
+        attrs.evolve(promoted, is_main=True),
+        *(
+            attrs.evolve(record, is_main=False)
+            for record in records
+            if record.name == promoted.name and record.is_main
+        ),
+    ]
+
+
+def _main_of(records: Sequence[VersionRecord], name: str) -> str | None:
+    return next((r.version for r in records if r.name == name and r.is_main), None)
 
 
 def _check_ready(record: VersionRecord) -> None:

@@ -84,9 +84,9 @@ class _Deployment:
         is_main = project.registry.publish(self.reservation, deployed_of(ready))
         if is_main:
             # It was started with a shadow's share.
-            share_processors(project, spec.name, {spec.version})
+            share_processors(project, spec.name)
         self.report(Event("done", "Service deployed successfully"))
-        record = find_record(project, spec.name, spec.version)
+        record = find_record(project.registry.versions(), spec.name, spec.version)
         return service_of(project, record, ready)
 
     def undo(self, error: BaseException) -> None:

@@ -65,7 +65,7 @@ def kill_name(
     killed: list[VersionRecord] = []
     records = _to_kill(project, name)
     if not records:
-        find_record(project, name, None)
+        find_record(project.registry.versions(), name, None)
     while records:
         first = min(records, key=lambda record: record.is_main)
         # A shadow may have come meanwhile, or another process may be faster.

@@ -91,15 +91,21 @@ def _started_at(
     return recorded if found is None else found.started_at
 
 
-def find_record(project: Project, name: str, version: str | None) -> VersionRecord:
+def find_record(
+    records: Sequence[VersionRecord], name: str, version: str | None
+) -> VersionRecord:
     """
     Return what the registry knows of a version; without one, of main.
+
+    Args:
+        records: All that it knows.
+        name: The service.
+        version: The version; None: main.
 
     Raises:
         ServiceNotFoundError: If no version of the name is known.
         VersionNotFoundError: If the version is not, or there is no main.
     """
-    records = project.registry.versions()
     of_name = [record for record in records if record.name == name]
     if not of_name:
         known = tuple(dict.fromkeys(record.name for record in records))

@@ -1,9 +1,9 @@
 """Main's share of the processors, and the shadows' smaller one."""
 
 import logging
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from typing import TypeVar
 
 from daeploy_lib.errors import DeployError
 from daeploy_lib.lifecycle.project import Project
@@ -14,38 +14,70 @@ _log = logging.getLogger(__name__)
 
 _AT_ONCE = 4
 
+_T = TypeVar("_T")
 
-def share_processors(
-    project: Project, name: str, versions: Collection[str] | None = None
-) -> None:
+
+def share_processors(project: Project, name: str) -> None:
     """
     Have the instances' shares follow the registry's roles.
 
     Repeated until main has not moved meanwhile, so that of several processes
     that assign at once the last one leaves the shares as the registry says.
     Shares matter under contention only: a failure is logged, not raised.
-
-    Args:
-        project: Where they are.
-        name: The service.
-        versions: Those whose role has changed; None: look at all.
     """
-    before: str | None = None
+    main = None
     while True:
         records = [
             record
             for record in project.registry.versions()
             if record.name == name and record.state is State.deployed
         ]
-        main = next((r.version for r in records if r.is_main), None)
+        before, main = main, _main_of(records)
         if main is None or main == before:
             return
-        if versions is not None and before is None:
-            records = [record for record in records if record.version in versions]
-        # An engine takes some 15 ms for each, and takes several at once.
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            pool.map(partial(_set_share, project.runtime), records)
-        before = main
+            _set_shares(pool, project.runtime, records)
+
+
+def share_while(
+    change: Callable[[], _T], project: Project, records: Sequence[VersionRecord]
+) -> _T:
+    """
+    Change main, and set the shares for it meanwhile; return what that returned.
+
+    An engine takes as long for a share as a disk for some ten commits. When the
+    change is refused, or another process was faster, the shares follow the
+    registry once more.
+
+    Args:
+        change: Changes main in the registry.
+        project: Where the versions are.
+        records: Those whose role changes, as they are after it.
+    """
+    [name] = {record.name for record in records}
+    main = _main_of(records)
+    is_done = False
+    try:
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            _set_shares(pool, project.runtime, records)
+            changed = change()
+        is_done = project.registry.main(name) == main
+    finally:
+        if not is_done:
+            share_processors(project, name)
+    return changed
+
+
+def _main_of(records: Collection[VersionRecord]) -> str | None:
+    return next((record.version for record in records if record.is_main), None)
+
+
+def _set_shares(
+    pool: ThreadPoolExecutor, runtime: Runtime, records: Collection[VersionRecord]
+) -> None:
+    """Begin to set the shares; the pool's end waits for it."""
+    for record in records:
+        pool.submit(_set_share, runtime, record)
 
 
 def _set_share(runtime: Runtime, record: VersionRecord) -> None:
@@ -53,3 +85,5 @@ def _set_share(runtime: Runtime, record: VersionRecord) -> None:
         runtime.set_share(record.deployed.instance, is_main=record.is_main)
     except DeployError as error:
         _log.warning("Processor shares do not follow the roles: %s", error)
+    except Exception:  # noqa: BLE001 - a pool would tell nobody
+        _log.exception("Processor shares do not follow the roles")

@@ -9,6 +9,7 @@ deletion of the journal and the sync of its directory.
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,6 +22,11 @@ APPLICATION_ID = 0x64616570
 SCHEMA_VERSION = 1
 # Seconds a writer waits for the others; each holds the lock for milliseconds.
 _BUSY_TIMEOUT_S = 30.0
+# Times of files move in ticks: those of the kernel's clock, 10 ms at most, or on
+# some file systems, whose times are then round, 1 s (HFS+, ext3) or 2 s (FAT).
+_TICK_NS = 100_000_000
+_ROUND_NS = 10_000_000
+_ROUND_TICK_NS = 2_500_000_000
 
 _SCHEMA = """
 CREATE TABLE versions (
@@ -98,6 +104,7 @@ class Database:
         self.path = directory.absolute() / DATABASE
         self._commits = self.path.with_name(COMMITS)
         self._checked: str | None = None
+        self._unchanged: tuple[int, ...] | None = None
 
     def prepare(self) -> bool:
         """
@@ -111,7 +118,11 @@ class Database:
             StateError: If it cannot be used, is damaged or newer; it is left
                 as it is.
         """
+        signature = self.signature()
+        if signature is not None and signature == self._unchanged:
+            return False
         if self._checked is not None and self._checked == self._origin():
+            self._unchanged = signature
             return False
         prepare(self.path.parent)
         with self._errors():
@@ -124,10 +135,29 @@ class Database:
                         self.path.chmod(0o600)
             finally:
                 connection.close()
+        self._unchanged = None
         self._checked = self._origin()
         if is_new:
             self._acknowledge()
         return True
+
+    def signature(self) -> tuple[int, ...] | None:
+        """
+        Return what the file loses with any change; None if it might keep it.
+
+        Taken before a read, it tells later whether that is still good. A file's
+        times move in ticks: within one a second change, or another file in its
+        place, can look like the first.
+        """
+        try:
+            found = self.path.stat()
+        except OSError:
+            return None
+        is_round = found.st_ctime_ns % _ROUND_NS == 0
+        tick = _ROUND_TICK_NS if is_round else _TICK_NS
+        if time.time_ns() - found.st_ctime_ns < tick:
+            return None
+        return found.st_dev, found.st_ino, found.st_ctime_ns
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -171,8 +201,12 @@ class Database:
             check_same_thread=False,
         )
         connection.row_factory = sqlite3.Row
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("PRAGMA synchronous = EXTRA")
+        try:
+            connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute("PRAGMA synchronous = EXTRA")
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     def _make_schema(self, connection: sqlite3.Connection) -> bool:

@@ -1,7 +1,6 @@
 """What the registry knows of one version, as a frozen value."""
 
 import enum
-import sqlite3
 from datetime import UTC, datetime
 
 import attrs
@@ -18,6 +17,10 @@ class State(enum.StrEnum):
     reserved = "reserved"
     deployed = "deployed"
     leaving = "leaving"
+
+
+# A listing makes many of them, and a look-up is faster than the enum's own.
+_STATES = {str(state): state for state in State}
 
 
 @attrs.frozen
@@ -74,7 +77,8 @@ class VersionRecord:
         name, version: Which one.
         state: How far it has come.
         is_main: Whether main points to it.
-        owner: The process that reserved it, or that is removing it.
+        owner_json: The process that reserved it, or that is removing it; see
+            ``owner``.
         created_at: When it was reserved or adopted (aware, UTC).
         spec_json: What was asked for; see ``spec``.
         deployed: What runs of it; empty while it is only reserved.
@@ -84,10 +88,15 @@ class VersionRecord:
     version: str
     state: State
     is_main: bool
-    owner: Owner
+    owner_json: str
     created_at: datetime
     spec_json: str
     deployed: Deployed
+
+    @property
+    def owner(self) -> Owner:
+        """The process that reserved it, or that is removing it."""
+        return Owner.from_json(self.owner_json)
 
     @property
     def spec(self) -> Spec | None:
@@ -98,29 +107,42 @@ class VersionRecord:
             return None
 
     @classmethod
-    def from_row(cls, row: sqlite3.Row) -> "VersionRecord":
+    def from_row(  # noqa: PLR0917 - the columns, in their order
+        cls,
+        name: str,
+        version: str,
+        state: str,
+        is_main: int,
+        owner: str,
+        created_at: float,
+        spec: str,
+        instance: str,
+        started_at: float | None,
+        port: int | None,
+        endpoints: str,
+        image: str,
+        is_built: int,
+        source_digest: str,
+    ) -> "VersionRecord":
         """Return the record of one row of the versions, joined with main."""
+        deployed = Deployed(
+            instance,
+            None if started_at is None else from_timestamp(started_at),
+            port,
+            tuple(orjson.loads(endpoints)),
+            image,
+            bool(is_built),
+            source_digest,
+        )
         return cls(
-            name=row["name"],
-            version=row["version"],
-            state=State(row["state"]),
-            is_main=bool(row["is_main"]),
-            owner=Owner.from_json(row["owner"]),
-            created_at=from_timestamp(row["created_at"]),
-            spec_json=row["spec"],
-            deployed=Deployed(
-                instance=row["instance"],
-                started_at=(
-                    None
-                    if row["started_at"] is None
-                    else from_timestamp(row["started_at"])
-                ),
-                port=row["port"],
-                endpoints=tuple(orjson.loads(row["endpoints"])),
-                image=row["image"],
-                is_built=bool(row["is_built"]),
-                source_digest=row["source_digest"],
-            ),
+            name,
+            version,
+            _STATES[state],
+            bool(is_main),
+            owner,
+            from_timestamp(created_at),
+            spec,
+            deployed,
         )
 
 

@@ -66,6 +66,14 @@ class Reservation:
         return cls(spec, secrets.token_hex(8))
 
 
+@attrs.frozen
+class _Read:
+    """All versions, as they are for as long as the file keeps its signature."""
+
+    signature: tuple[int, ...]
+    records: tuple[VersionRecord, ...]
+
+
 class Registry:
     """
     The versions of one project.
@@ -82,6 +90,7 @@ class Registry:
         self._database = Database(state)
         self._project = project
         self._clock = clock
+        self._read: _Read | None = None
 
     def prepare(self) -> bool:
         """Make or check the file; return whether it is another one than before."""
@@ -91,8 +100,18 @@ class Registry:
 
     def versions(self) -> tuple[VersionRecord, ...]:
         """Return all: names alphabetical, versions in order of deployment."""
+        signature, read = self._database.signature(), self._read
+        if read is not None and read.signature == signature:
+            return read.records
         with self._database.reading() as connection:
-            return select_versions(connection, self._project)
+            records = select_versions(connection, self._project)
+        self._read = None if signature is None else _Read(signature, records)
+        return records
+
+    def main(self, name: str) -> str | None:
+        """Return the version that is main; None without one."""
+        with self._database.reading() as connection:
+            return main_of(connection, self._project, name)
 
     def history(self, name: str) -> tuple[Assignment, ...]:
         """

@@ -9,7 +9,9 @@ from daeploy_lib.registry.owner import Owner
 from daeploy_lib.registry.records import Adopted, Deployed, State, VersionRecord
 
 _VERSIONS = """
-SELECT v.*, m.version IS NOT NULL AS is_main
+SELECT v.name, v.version, v.state, m.version IS NOT NULL, v.owner, v.created_at,
+    v.spec, v.instance, v.started_at, v.port, v.endpoints, v.image, v.is_built,
+    v.source_digest
 FROM versions AS v LEFT JOIN mains AS m USING (project, name, version)
 WHERE v.project = ?
 ORDER BY v.name, v.place
@@ -32,7 +34,7 @@ def select_versions(
 ) -> tuple[VersionRecord, ...]:
     """Return all versions of a project, in the order of listings."""
     rows = connection.execute(_VERSIONS, (project,))
-    return tuple(VersionRecord.from_row(row) for row in rows)
+    return tuple(VersionRecord.from_row(*row) for row in rows)
 
 
 def main_of(connection: sqlite3.Connection, project: str, name: str) -> str | None:

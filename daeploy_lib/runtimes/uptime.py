@@ -40,8 +40,8 @@ def matches_uptime(text: str, started_at: datetime | None, now: datetime) -> boo
     # Docker adds the health or a pause: "Up 3 minutes (healthy)".
     words = text.removeprefix("Up ").partition(" (")[0]
     elapsed = now - started_at
-    possible = (elapsed - _TOLERANCE, elapsed, elapsed + _TOLERANCE)
-    return any(words == human_duration(one) for one in possible)
+    possible = (timedelta(0), _TOLERANCE, -_TOLERANCE)
+    return any(words == human_duration(elapsed + more) for more in possible)
 
 
 def human_duration(elapsed: timedelta) -> str:

@@ -1,5 +1,6 @@
 """Assign and rollback: main changes to a ready version, or not at all."""
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -170,23 +171,38 @@ def test_rollback_beside_another_assign(trio: Deployer, opened: Project) -> None
     assert main_of(trio) == "3.0.0"
 
 
-@pytest.mark.parametrize("moment", ["before the look", "after the look"])
+@pytest.mark.parametrize(
+    "moment", [("assign", "after"), ("main", "before"), ("main", "after")]
+)
 def test_shares_follow_an_assign_that_comes_in_between(
-    trio: Deployer, opened: Project, runtime: MemoryRuntime, moment: str
+    trio: Deployer, opened: Project, runtime: MemoryRuntime, moment: tuple[str, str]
 ) -> None:
     """Of two assigns at once, the shares end as the registry says."""
-    last = ("assign", "after") if moment == "before the look" else ("versions", "after")
-    seen: list[tuple[str, str]] = []
 
     def interfere(name: str, phase: str) -> None:
-        seen.append((name, phase))
-        is_time = (name, phase) == last and ("assign", "after") in seen
-        if is_time and main_of(trio) == "2.0.0":
+        if (name, phase) == moment and main_of(trio) == "2.0.0":
             trio.assign("hello", "3.0.0")
 
     assert assign(hooked(opened, interfere), "hello", "2.0.0").version == "2.0.0"
     assert main_of(trio) == "3.0.0"
     assert shares(runtime) == ["3.0.0"]
+
+
+@pytest.mark.parametrize("expected", [None, "1.0.0"])
+def test_shares_follow_an_assign_that_was_faster(
+    trio: Deployer, opened: Project, runtime: MemoryRuntime, expected: str | None
+) -> None:
+    """The roles are not those that were read, and the change may be refused."""
+
+    def interfere(name: str, phase: str) -> None:
+        if (name, phase) == ("assign", "before") and main_of(trio) == "1.0.0":
+            trio.assign("hello", "3.0.0")
+
+    refused = pytest.raises(StaleAssignError) if expected else contextlib.nullcontext()
+    with refused:
+        assign(hooked(opened, interfere), "hello", "2.0.0", expected=expected)
+    assert main_of(trio) == ("3.0.0" if expected else "2.0.0")
+    assert shares(runtime) == [main_of(trio)]
 
 
 def test_shares_of_a_service_that_is_killed_meanwhile(
