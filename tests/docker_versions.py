@@ -10,6 +10,7 @@ import docker
 import httpx
 
 from container_engine import Engine
+from container_engine.client import built_images
 from daeploy_lib.domain.spec import Spec
 from daeploy_lib.runtimes.base import Event, Instance
 from daeploy_lib.runtimes.docker import DockerRuntime
@@ -94,7 +95,7 @@ class Versions:
 
     def images(self) -> list[dict[str, Any]]:
         """Return the project's images as the engine lists them."""
-        return list(self.client.images(filters=self._label))
+        return built_images(self.client, self.project)
 
     def networks(self) -> list[dict[str, Any]]:
         """Return the project's networks as the engine lists them."""

@@ -79,11 +79,22 @@ def remove_project(client: docker.APIClient, project: str | None) -> list[str]:
     for network in client.networks(**chosen):
         _forgive(client.remove_network, network["Id"])
         removed.append(f"network {network['Id']}")
-    for image in client.images(**chosen):
+    for image in built_images(client, project):
         # noprune: the steps below the image are the build cache of the next test.
         _forgive(client.remove_image, image["Id"], force=True, noprune=True)
         removed.append(f"image {image['Id']}")
     return removed
+
+
+def built_images(client: docker.APIClient, project: str | None) -> list[Any]:
+    """Return the images that were built for *project*; None: for any of ours."""
+    if project is not None:
+        return list(client.images(filters={"label": [f"daeploy.image.{project}"]}))
+    return [
+        image
+        for image in client.images()
+        if any(key.startswith("daeploy.image.") for key in image.get("Labels") or ())
+    ]
 
 
 def sweep(url: str) -> None:

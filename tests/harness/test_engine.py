@@ -43,13 +43,14 @@ def test_the_base_image_has_python_under_its_usual_name(
 def test_a_project_is_removed_with_all_it_has(
     engine: Engine, base_image: str, project: str
 ) -> None:
-    """Containers, networks and images with the label go, another project's stay."""
+    """Containers, networks and images of it go, another project's stay."""
     client = engine.client
     other = f"{project}-other"
     for name in (project, other):
         labels = {"daeploy.project": name}
         container = client.create_container(base_image, ["true"], labels=labels)
-        client.commit(container, f"daeploy-test/{name}", conf={"Labels": labels})
+        marks = {f"daeploy.image.{name}": "{}"}
+        client.commit(container, f"daeploy-test/{name}", conf={"Labels": marks})
         client.create_network(name, labels=labels)
     try:
         removed = remove_project(client, project)

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from container_engine import Engine
+from container_engine.client import built_images
 from daeploy_lib import (
     BuildError,
     Deployer,
@@ -282,7 +283,7 @@ def on_engine(engine: Engine, project: str) -> Seen:
     client = engine.client
     return (
         sorted(c["Id"] for c in client.containers(all=True, filters=own)),
-        sorted(i["Id"] for i in client.images(filters=own)),
+        sorted(i["Id"] for i in built_images(client, project)),
         sorted(n["Id"] for n in client.networks(filters=own)),
         sorted(v["Name"] for v in client.volumes(filters=own)["Volumes"] or ()),
     )

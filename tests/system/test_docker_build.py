@@ -53,7 +53,7 @@ def test_events_come_while_it_builds(versions: Versions) -> None:
     steps = [event.step for _, event in seen]
     assert steps == sorted(steps, key=lambda step: step or 0)
     [total] = {event.steps for _, event in seen}
-    assert total == 4
+    assert total == 3
     assert [e.step for _, e in seen if e.text == "second"] == [2]
 
 

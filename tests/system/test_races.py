@@ -16,6 +16,7 @@ import pytest
 
 import deploying_process
 from container_engine import Engine
+from container_engine.client import built_images
 from daeploy_lib import Deployer, DockerRuntime, VersionExistsError
 from deployer_program import DeployerProcess, deployers, together
 
@@ -57,7 +58,7 @@ def on_engine(engine: Engine, project: str) -> OnEngine:
     client = engine.client
     return OnEngine(
         frozenset(c["Id"] for c in client.containers(all=True, filters=own)),
-        frozenset(i["Id"] for i in client.images(filters=own)),
+        frozenset(i["Id"] for i in built_images(client, project)),
         frozenset(n["Id"] for n in client.networks(filters=own)),
     )
 

@@ -16,6 +16,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.applications import Starlette
 
+from container_engine.client import built_images
 from daeploy_lib import (
     Deployer,
     MainProtectedError,
@@ -196,7 +197,7 @@ def assert_nothing_left(engine: Any, deployer: Deployer) -> None:
     """Check that no container and no image of the project is on the engine."""
     own = {"label": f"daeploy.project={deployer.project}"}
     assert engine.client.containers(all=True, filters=own) == []
-    assert engine.client.images(filters=own) == []
+    assert built_images(engine.client, deployer.project) == []
 
 
 def test_killing_a_name_and_everything(pair: Deployer, echo: Path, engine: Any) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 import re
+import secrets
 import time
 from collections.abc import Generator, Iterator
 from typing import Any
@@ -62,6 +63,7 @@ class Order:
         recipe: How that is built.
         registry: Id of the registry that the image belongs to.
         timeout: Seconds for all of it.
+        attempt: Tells the images of this build from any others.
     """
 
     spec: Spec
@@ -69,6 +71,13 @@ class Order:
     recipe: Recipe
     registry: str
     timeout: float
+    attempt: str = attrs.field(factory=lambda: secrets.token_hex(8))
+
+    @property
+    def owner(self) -> labels.Identity:
+        """The version that the image is for."""
+        spec = self.spec
+        return labels.Identity(spec.project, spec.name, spec.version, self.registry)
 
 
 class _Context:
@@ -122,7 +131,9 @@ def build_messages(
             custom_context=True,
             dockerfile=recipe.dockerfile,
             buildargs=dict(recipe.build_args),
-            labels=labels.image_labels(spec, order.source.digest, order.registry),
+            labels=labels.image_labels(
+                spec, order.source.digest, order.registry, order.attempt
+            ),
             rm=True,
             forcerm=True,
             decode=True,

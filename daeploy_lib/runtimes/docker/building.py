@@ -16,8 +16,7 @@ from daeploy_lib.runtimes.docker.build_events import BuildMessages, build_error
 from daeploy_lib.runtimes.docker.build_stream import Order, build_messages
 from daeploy_lib.runtimes.docker.client import Engine
 from daeploy_lib.runtimes.docker.failures import Failing, mapped
-from daeploy_lib.runtimes.docker.images import discard_image, images_of, tag_of
-from daeploy_lib.runtimes.docker.labels import Identity
+from daeploy_lib.runtimes.docker.images import discard_image, images_of_attempt, tag_of
 from daeploy_lib.runtimes.docker.listing import inspected
 from daeploy_lib.runtimes.docker.shield import uninterrupted
 from daeploy_lib.runtimes.docker.stopping import remove_container
@@ -63,19 +62,17 @@ def build_image(engine: Engine, order: Order, on_event: OnEvent) -> Artifact:
 def _build(engine: Engine, order: Order, on_event: OnEvent) -> Artifact:
     client, spec = engine.ready(), order.spec
     messages = BuildMessages()
-    owner = Identity(spec.project, spec.name, spec.version, order.registry)
     with mapped(Failing.at(engine.endpoint, "build", spec)):
-        before = {image["Id"] for image in images_of(client, owner)}
         try:
             with contextlib.closing(build_messages(engine, order)) as stream:
                 for message in stream:
                     for event in messages.read(message):
                         on_event(event)
             image = _image(messages, spec)
-            repository, _, version = tag_of(owner).rpartition(":")
+            repository, _, version = tag_of(order.owner).rpartition(":")
             uninterrupted(lambda: client.tag(image, repository, version, force=True))
         except BaseException as error:
-            _clean_up(client, messages, owner, before)
+            _clean_up(client, messages, order)
             if isinstance(error, DeployError) and not error.log_lines:
                 error.log_lines = messages.last_lines
             raise
@@ -99,10 +96,9 @@ def _image(messages: BuildMessages, spec: Spec) -> str:
 def _clean_up(
     client: docker.APIClient,
     messages: BuildMessages,
-    owner: Identity,
-    before: set[str],
+    order: Order,
 ) -> None:
-    """Wait for the cut step to end; remove images that were not there before."""
+    """Wait for the cut step to end; remove what this build has made."""
     try:
         if not messages.is_over:
             # The engine goes on until it notices: it makes the step's container,
@@ -112,9 +108,9 @@ def _clean_up(
         for container in messages.containers[-1:]:
             _wait_until(lambda name=container: inspected(client, name) is None)  # type: ignore[misc]
             remove_container(client, container)
-        for image in images_of(client, owner):
-            if image["Id"] not in before:
-                discard_image(client, image["Id"], tag_of(owner))
+        tag = tag_of(order.owner)
+        for image in images_of_attempt(client, order.spec.project, order.attempt):
+            discard_image(client, image["Id"], tag)
     except Exception:  # noqa: BLE001 - what failed the build matters more
         _log.warning("Could not remove what a failed build left", exc_info=True)
 

@@ -18,7 +18,7 @@ _RETRY_S = 0.1
 
 def built_images(client: docker.APIClient, project: str) -> list[dict[str, Any]]:
     """Return every image that was built for a project, as the engine lists it."""
-    filters = labels.project_filter(project)
+    filters = {"label": [labels.image_label(project)]}
     found: list[dict[str, Any]] = client.images(filters=filters)
     return found
 
@@ -26,7 +26,17 @@ def built_images(client: docker.APIClient, project: str) -> list[dict[str, Any]]
 def images_of(client: docker.APIClient, owner: labels.Identity) -> list[dict[str, Any]]:
     """Return every image that was built for one version."""
     found = built_images(client, owner.project)
-    return [i for i in found if labels.image_identity(i.get("Labels")) == owner]
+    return [i for i in found if owner in labels.image_identities(i.get("Labels"))]
+
+
+def images_of_attempt(
+    client: docker.APIClient, project: str, attempt: str
+) -> list[dict[str, Any]]:
+    """Return every image that one build has made."""
+    found = built_images(client, project)
+    return [
+        i for i in found if labels.image_attempt(i.get("Labels"), project) == attempt
+    ]
 
 
 def tag_of(owner: labels.Identity) -> str:
@@ -38,8 +48,8 @@ def discard_image(client: docker.APIClient, image: str, tag: str) -> None:
     """
     Take our tag off an image, and remove it if nothing else uses it.
 
-    A tag of somebody else keeps it, a container keeps it too, and without our
-    labels it is not touched. Gone is no error.
+    A tag of somebody else keeps it, a container keeps it too, and one that was
+    not built for what the tag names is not touched. Gone is no error.
     """
     for attempt in range(1, _ATTEMPTS + 1):
         try:
@@ -59,7 +69,8 @@ def discard_image(client: docker.APIClient, image: str, tag: str) -> None:
 
 def _discard(client: docker.APIClient, image: str, tag: str) -> None:
     found = client.inspect_image(image)
-    if labels.image_identity((found.get("Config") or {}).get("Labels")) is None:
+    owners = labels.image_identities((found.get("Config") or {}).get("Labels"))
+    if tag not in map(tag_of, owners):
         return
     tags = [name for name in found.get("RepoTags") or () if name != "<none>:<none>"]
     ours = [name for name in tags if is_same_tag(name, tag)]

@@ -19,7 +19,7 @@ REGISTRY = "daeploy.registry"
 SPEC = "daeploy.spec"
 DIGEST = "daeploy.digest"
 IS_BUILT = "daeploy.built"
-IMAGE = "daeploy.image"
+_IMAGE = "daeploy.image."
 _OWNER = ("project", "name", "version", "registry")
 PORT = "daeploy.port"
 ENDPOINT = "daeploy.endpoint"
@@ -27,14 +27,26 @@ ENDPOINT = "daeploy.endpoint"
 ATTEMPT = "daeploy.attempt"
 
 
-def image_labels(spec: Spec, digest: str, registry: str) -> dict[str, str]:
+def image_label(project: str) -> str:
+    """
+    Return the label that the images have which we build for a project.
+
+    One of its own for each project, so that one label, which is one step of the
+    build, tells everything and finds all of them.
+    """
+    return f"{_IMAGE}{project}"
+
+
+def image_labels(
+    spec: Spec, digest: str, registry: str, attempt: str
+) -> dict[str, str]:
     """
     Return the labels of an image that we build.
 
     They differ by version, so that two versions of one directory have images of
-    their own, and the removal of one leaves the other. They are few, because
-    each is a step of the build; and not those of containers, because what a
-    person runs from the image for a look inherits them.
+    their own, and the removal of one leaves the other; and by attempt, so that
+    one that fails removes no image but its own. They are not those of containers,
+    because what a person runs from the image for a look inherits them.
     """
     owner = {
         "project": spec.project,
@@ -42,9 +54,10 @@ def image_labels(spec: Spec, digest: str, registry: str) -> dict[str, str]:
         "version": spec.version,
         "registry": registry,
         "digest": digest,
+        "attempt": attempt,
     }
     text = json.dumps(owner, separators=(",", ":"))
-    return {PROJECT: spec.project, IMAGE: text}
+    return {image_label(spec.project): text}
 
 
 def container_labels(spec: Spec, artifact: Artifact, registry: str) -> dict[str, str]:
@@ -78,15 +91,34 @@ def identity_of(labels: Mapping[str, str] | None) -> Identity | None:
     )
 
 
-def image_identity(labels: Mapping[str, str] | None) -> Identity | None:
-    """Return what an image's label says; None if we did not build it."""
+def image_identities(labels: Mapping[str, str] | None) -> list[Identity]:
+    """
+    Return what an image was built for; empty if we did not build it.
+
+    More than one if it was made from an image of ours, for another project.
+    """
+    texts = [text for key, text in (labels or {}).items() if key.startswith(_IMAGE)]
+    found = (_identity(*map(_members(text).get, _OWNER)) for text in texts)
+    return [identity for identity in found if identity is not None]
+
+
+def image_attempt(labels: Mapping[str, str] | None, project: str) -> str:
+    """Return which build an image of a project is from; "" if that is not known."""
+    return str(
+        _members((labels or {}).get(image_label(project), "")).get("attempt", "")
+    )
+
+
+def _members(text: str) -> dict[str, object]:
     try:
-        owner = json.loads((labels or {}).get(IMAGE, ""))
-        return _identity(*(owner.get(key) for key in _OWNER))
-    except (ValueError, AttributeError):
-        return None
+        members = json.loads(text)
+    except ValueError:
+        return {}
+    return members if isinstance(members, dict) else {}
 
 
+# Listing is frequent, and labels never change.
+@functools.lru_cache(maxsize=1024)
 def _identity(
     project: object, name: object, version: object, registry: object
 ) -> Identity | None:
@@ -108,7 +140,6 @@ def project_filter(project: str, **more: str) -> dict[str, list[str]]:
     return {"label": labels}
 
 
-# Listing is frequent and labels never change.
 @functools.lru_cache(maxsize=1024)
 def spec_of(text: str) -> Spec | None:
     """Return the spec in a label; None if it cannot be read."""

@@ -68,9 +68,9 @@ def find_leftovers(
     alive = [c for c in found.containers if c["Id"] not in dead]
     used = {full_id(container.get("ImageID") or "") for container in alive}
     for image in found.images:
-        owner = labels.image_identity(_labels(image))
-        if owner is not None and owns(owner) and full_id(image["Id"]) not in used:
-            yield from _image(image, owner, alive, known)
+        if full_id(image["Id"]) not in used:
+            for owner in filter(owns, labels.image_identities(_labels(image))):
+                yield from _image(image, owner, alive, known)
     if not known and not any(_labels(c).get(labels.PROJECT) == project for c in alive):
         for network in found.networks:
             reason = f"no version of project {project} is left"
@@ -83,11 +83,7 @@ def remove_leftover(client: docker.APIClient, leftover: Leftover) -> None:
         if leftover.kind == "container":
             stop_container(client, leftover.id, 0.0)
         elif leftover.kind == "image":
-            found = client.inspect_image(leftover.id)
-            marks = (found.get("Config") or {}).get("Labels")
-            identity = labels.image_identity(marks)
-            if identity is not None:
-                discard_image(client, leftover.id, tag_of(identity))
+            discard_image(client, leftover.id, leftover.name)
         elif leftover.kind == "network":
             found = client.inspect_network(leftover.id)
             if (found.get("Labels") or {}).get(labels.PROJECT):

@@ -18,7 +18,8 @@ from daeploy_lib.runtimes.docker.labels import (
     Identity,
     container_labels,
     identity_of,
-    image_identity,
+    image_attempt,
+    image_identities,
     image_labels,
 )
 from daeploy_lib.runtimes.docker.listing import full_id, of_inspection
@@ -223,9 +224,23 @@ def test_labels_come_back() -> None:
     owner = Identity("default", "hello", "1.0.0+gpu", "registry")
     artifact = Artifact("sha256:1", "sha256:2")
     assert identity_of(container_labels(SPEC, artifact, "registry")) == owner
-    assert image_identity(image_labels(SPEC, "sha256:2", "registry")) == owner
+    marks = image_labels(SPEC, "sha256:2", "registry", "attempt")
+    assert image_identities(marks) == [owner]
+    assert image_attempt(marks, "default") == "attempt"
     # What is run from our image inherits its labels, and is not ours for that.
-    assert identity_of(image_labels(SPEC, "sha256:2", "registry")) is None
+    assert identity_of(marks) is None
+
+
+def test_labels_of_an_image_that_is_made_from_ours() -> None:
+    """It belongs to the versions of both projects; within one, to the later."""
+    first = image_labels(SPEC, "", "registry", "1")
+    other = image_labels(attrs.evolve(SPEC, project="other"), "", "registry", "2")
+    later = image_labels(attrs.evolve(SPEC, version="2"), "", "registry", "3")
+    owners = image_identities(first | other | later)
+    assert [(o.project, o.version) for o in owners] == [
+        ("default", "2"),
+        ("other", "1.0.0+gpu"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -233,7 +248,8 @@ def test_labels_come_back() -> None:
 )
 def test_damaged_image_labels(text: str) -> None:
     """They belong to nobody."""
-    assert image_identity({"daeploy.image": text}) is None
+    assert image_identities({"daeploy.image.default": text}) == []
+    assert image_attempt({"daeploy.image.default": text}, "default") == ""
 
 
 def test_an_inspection_with_nothing_in_it() -> None:
