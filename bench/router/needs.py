@@ -3,7 +3,7 @@
 import shutil
 import sys
 
-PACKAGES = {"nginx": "nginx-light", "wrk": "wrk"}
+PACKAGES = {"nginx": "nginx", "wrk": "wrk"}
 
 
 def install() -> None:

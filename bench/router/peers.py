@@ -40,13 +40,20 @@ class Peer:
 
 
 @contextlib.contextmanager
-def peer(name: str, services: Services) -> Iterator[Peer]:
+def peer(
+    name: str,
+    services: Services,
+    *,
+    shadow_deadline: float = 30.0,
+    cores: Sequence[int] = MEASURED,
+) -> Iterator[Peer]:
     """Yield a proxy in front of the services, on a core of its own."""
     with tempfile.TemporaryDirectory() as folder:
         port = free_port()
         command, environment = _command(name, services, port, Path(folder))
+        environment["BENCH_SHADOW_DEADLINE"] = str(shadow_deadline)
         with running(
-            command, port=port, environment=environment, cores=MEASURED
+            command, port=port, environment=environment, cores=cores
         ) as program:
             yield Peer(name, port, program)
 

@@ -6,9 +6,12 @@ from functools import partial
 
 from bench.router import needs
 from bench.router.facts import facts
+from bench.router.hung import hung
+from bench.router.idle import idle
 from bench.router.programs import CORES
 from bench.router.section import Section
 from bench.router.small import small
+from bench.router.upload import QUICK_SIZE, upload
 
 Case = Callable[[bool], Section]
 
@@ -19,8 +22,23 @@ def _small(case: str, is_quick: bool) -> Section:
     return small(case, rounds=9, seconds=2)
 
 
+def _hung(is_quick: bool) -> Section:
+    return hung(rounds=2, seconds=1) if is_quick else hung(rounds=7, seconds=2)
+
+
+def _upload(is_quick: bool) -> Section:
+    return upload(rounds=1, size=QUICK_SIZE) if is_quick else upload(rounds=5)
+
+
+def _idle(is_quick: bool) -> Section:
+    return idle(clients=100 if is_quick else 1_000)
+
+
 CASES: dict[str, Case] = {
-    name: partial(_small, name) for name in ("one", "four", "post", "none")
+    **{name: partial(_small, name) for name in ("one", "four", "post", "none")},
+    "hung": _hung,
+    "upload": _upload,
+    "idle": _idle,
 }
 
 

@@ -9,7 +9,7 @@ import httpx
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from daeploy_lib import Route, ShadowRouter
+from daeploy_lib import Route, ShadowRouter, Timeouts
 
 # Service -> addresses, main's first.
 SERVICES: dict[str, list[str]] = json.loads(os.environ["BENCH_SERVICES"])
@@ -21,7 +21,8 @@ def bare() -> ShadowRouter:
     for name, addresses in SERVICES.items():
         versions = {f"{i}": f"http://{at}" for i, at in enumerate(addresses, 1)}
         routes[name] = Route(versions, main="1")
-    return ShadowRouter(routes)
+    deadline = float(os.environ.get("BENCH_SHADOW_DEADLINE", "30"))
+    return ShadowRouter(routes, timeouts=Timeouts(shadow=deadline))
 
 
 def mounted() -> Starlette:
