@@ -7,8 +7,7 @@ does for itself. Framing towards versions is made anew from what was checked.
 
 import re
 from collections.abc import Sequence
-
-import attrs
+from typing import NamedTuple
 
 from daeploy_lib.router.refusal import Refusal
 
@@ -26,6 +25,12 @@ _HOST = re.compile(
 _KEEP_ALIVE = re.compile(rb"\btimeout=([0-9]{1,6})\b")
 _QUERY_BAD = re.compile(rb"[\x00-\x20\x7f#]")
 
+# RFC 9110, section 9.3, and RFC 5789; others are looked at.
+_METHODS = {
+    name: name.encode()
+    for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+}
+
 MAX_HEADERS = 1000
 """Header lines in one message. Servers allow from 100 to no limit at all."""
 
@@ -34,8 +39,7 @@ FIRST_FINAL_STATUS = 200
 LAST_STATUS = 599
 
 
-@attrs.frozen
-class RequestFraming:
+class RequestFraming(NamedTuple):
     """
     How the body of a request is delimited.
 
@@ -64,6 +68,9 @@ def check_method(method: str) -> bytes:
     Raises:
         Refusal: 405 for CONNECT and TRACE, 400 for what is no token.
     """
+    known = _METHODS.get(method)
+    if known is not None:
+        return known
     encoded = method.encode("ascii", "replace")
     if not TOKEN.fullmatch(encoded):
         raise Refusal(400, "The method is not a token.", is_final=True)
@@ -83,7 +90,7 @@ def check_query(query: bytes, path_bytes: int, limit: int) -> None:
     """
     if path_bytes + len(query) > limit:
         raise Refusal(414, f"The target is longer than {limit} bytes.")
-    if _QUERY_BAD.search(query):
+    if query and _QUERY_BAD.search(query):
         raise Refusal(400, "The query has a character that no query may have.")
 
 
@@ -168,8 +175,7 @@ def _is_chunked(codings: list[bytes], http_version: str, *, has_length: bool) ->
     return True
 
 
-@attrs.frozen
-class AnswerFraming:
+class AnswerFraming(NamedTuple):
     """
     How the body of an answer is delimited.
 

@@ -14,7 +14,7 @@ from daeploy_lib.router.framing import Header
 
 # RFC 9110, section 7.6.1, with the older names. "te" and "transfer-encoding"
 # are looked at where they are dropped.
-_HOP_BY_HOP = frozenset(
+HOP_BY_HOP = frozenset(
     {
         b"connection",
         b"keep-alive",
@@ -58,7 +58,7 @@ _PROTECTED = FORWARDED | {
     b"via",
 }
 
-_NOT_FOR_CLIENTS = _HOP_BY_HOP | {b"alt-svc"}
+_NOT_FOR_CLIENTS = HOP_BY_HOP | {b"alt-svc"}
 
 
 def hop_by_hop(headers: Sequence[Header]) -> frozenset[bytes]:
@@ -76,7 +76,7 @@ def hop_by_hop(headers: Sequence[Header]) -> frozenset[bytes]:
         if name == b"connection":
             named.update(token.strip(b" \t").lower() for token in value.split(b","))
     named.difference_update(_PROTECTED)
-    return _HOP_BY_HOP.union(named) if named else _HOP_BY_HOP
+    return HOP_BY_HOP.union(named) if named else HOP_BY_HOP
 
 
 @attrs.frozen
@@ -148,7 +148,7 @@ def for_version(
         kept = _join_cookies(kept)
         if is_chunked:
             kept.append((b"transfer-encoding", b"chunked"))
-    kept.extend(_forwarding(claimed if peer.is_trusted else {}, peer, host, prefix))
+    kept.extend(forwarding(claimed if peer.is_trusted else {}, peer, host, prefix))
     kept.append((b"via", via))
     return kept
 
@@ -168,7 +168,7 @@ def for_client(headers: Sequence[Header], *, status: int) -> list[Header]:
             304 loses its own: uvicorn would wait for the body it announces.
     """
     hops = hop_by_hop(headers)
-    dropped = _NOT_FOR_CLIENTS if hops is _HOP_BY_HOP else hops | _NOT_FOR_CLIENTS
+    dropped = _NOT_FOR_CLIENTS if hops is HOP_BY_HOP else hops | _NOT_FOR_CLIENTS
     if status in (204, 304):
         dropped = dropped | {b"content-length"}
     return [header for header in headers if header[0] not in dropped]
@@ -207,10 +207,18 @@ def _join_cookies(headers: list[Header]) -> list[Header]:
     return [*rest[:first], (b"cookie", b"; ".join(crumbs)), *rest[first:]]
 
 
-def _forwarding(
+def forwarding(
     claimed: dict[bytes, list[bytes]], peer: Peer, host: bytes, prefix: bytes
 ) -> list[Header]:
-    """Return the forwarding fields; *claimed* holds those of a trusted peer."""
+    """
+    Return the forwarding fields.
+
+    Args:
+        claimed: Those of a trusted peer, by name.
+        peer: Who sent the request.
+        host: Value of its Host.
+        prefix: Mount and segment, as the client sees them.
+    """
     address = peer.address.encode("ascii", "replace")
     fields: list[Header] = []
     chain = claimed.get(b"x-forwarded-for", [])

@@ -38,7 +38,8 @@ class Marks:
     """
 
     def __init__(self, key: bytes | None = None) -> None:
-        self._key = hashlib.blake2s(key or secrets.token_bytes(32)).digest()
+        hashed = hashlib.blake2s(key or secrets.token_bytes(32)).digest()
+        self._keyed = hashlib.blake2s(key=hashed, digest_size=_MAC_BYTES)
         # Names this router in Via fields; unique, for two routers with one key
         # may well stand behind one another without being a loop.
         self.via_name = b"daeploy-" + secrets.token_hex(4).encode()
@@ -65,15 +66,20 @@ class Marks:
         return any(name == b"via" and self.via_name in value for name, value in headers)
 
     def _mac(self, exchange: bytes) -> bytes:
-        digest = hashlib.blake2s(exchange, key=self._key, digest_size=_MAC_BYTES)
-        return digest.hexdigest().encode()
+        # The key has been hashed once; what is copied has it behind itself.
+        keyed = self._keyed.copy()
+        keyed.update(exchange)
+        return keyed.hexdigest().encode()
 
 
-def copy_headers(mark: bytes, version: str) -> list[Header]:
-    """Return the headers that tell a shadow that it is one."""
-    return [(ROLE, b"shadow"), (VERSION, version.encode("ascii")), (EXCHANGE, mark)]
+def copy_lines(mark: bytes, version: str) -> bytes:
+    """Return the header lines that tell a shadow that it is one."""
+    return b"%b: shadow\r\n%b: %b\r\n%b: %b\r\n" % (
+        *(ROLE, VERSION, version.encode("ascii")),
+        *(EXCHANGE, mark),
+    )
 
 
-def passed_on(mark: bytes) -> list[Header]:
-    """Return the headers that a call made by a shadow carries on."""
-    return [(ROLE, b"shadow"), (EXCHANGE, mark)]
+def passed_on(mark: bytes) -> bytes:
+    """Return the header lines that a call made by a shadow carries on."""
+    return b"%b: shadow\r\n%b: %b\r\n" % (ROLE, EXCHANGE, mark)

@@ -9,10 +9,8 @@ stripped by walking the raw bytes, and what cannot be walked is refused.
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, unquote_to_bytes
-
-import attrs
 
 from daeploy_lib.router.refusal import Refusal
 
@@ -31,8 +29,7 @@ _HIDDEN_DOT_SEGMENT = re.compile(
 )
 
 
-@attrs.frozen
-class Location:
+class Location(NamedTuple):
     """
     A request's place below the mount.
 

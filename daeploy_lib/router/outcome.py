@@ -2,8 +2,7 @@
 
 import enum
 from collections.abc import Callable, Mapping
-
-import attrs
+from typing import NamedTuple
 
 
 class Outcome(enum.StrEnum):
@@ -42,8 +41,7 @@ class Outcome(enum.StrEnum):
     incomparable = "incomparable"
 
 
-@attrs.frozen
-class Observation:
+class Observation(NamedTuple):
     """
     What one version answered in one exchange.
 

@@ -4,8 +4,8 @@ What to do with a request: decided in one synchronous step, before any I/O.
 Everything that can be refused without asking a version is refused here.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import attrs
@@ -17,14 +17,18 @@ from daeploy_lib.router.framing import (
     check_query,
     check_request,
 )
-from daeploy_lib.router.headers import Peer, block, for_version, without
-from daeploy_lib.router.marks import Marks, copy_headers, passed_on
-from daeploy_lib.router.mounts import joined, locate
+from daeploy_lib.router.headers import Peer, block, for_version, forwarding, without
+from daeploy_lib.router.marks import Marks, copy_lines, passed_on
+from daeploy_lib.router.mounts import Location, joined, locate
 from daeploy_lib.router.outcome import Judge, Outcome, Tally
+from daeploy_lib.router.plain import PlainHead, plain_head
 from daeploy_lib.router.policy import Limits, MirrorPolicy, Timeouts
 from daeploy_lib.router.refusal import Refusal
 from daeploy_lib.router.routing import Destination, RouteTable, Target
 from daeploy_lib.router.trust import TrustedPeers
+
+# The forwarding fields of as many clients, places and hosts are remembered.
+_REMEMBERED = 1024
 
 
 @attrs.frozen
@@ -39,10 +43,26 @@ class Settings:
     marks: Marks
     judge: Judge
     tally: Tally
+    remembered: MutableMapping[object, bytes] = attrs.field(factory=dict, repr=False)
 
     def policy_for(self, name: str) -> MirrorPolicy:
         """Return the policy of one service."""
         return self.policies.get(name, self.policy)
+
+
+class _Head(NamedTuple):
+    """
+    Header lines.
+
+    Attributes:
+        block: Those that main gets.
+        copy_block: Those that shadows get.
+        mark: Of the copy that the request is; None if it is none.
+    """
+
+    block: bytes
+    copy_block: bytes
+    mark: bytes | None = None
 
 
 @attrs.define
@@ -67,32 +87,29 @@ class Plan:
     framing: RequestFraming
     _rest: bytes
     _query: bytes
-    _headers: list[Header]
-    _settings: Settings
-    _mark: bytes | None = None
+    _head: _Head
+    _marks: Marks
 
     def main_head(self) -> bytes:
         """Return request line and headers for main."""
-        headers = self._headers
-        if self._mark is not None:
-            headers = headers + passed_on(self._mark)
-        return self._head(self.main, headers)
+        head = self._head
+        more = b"" if head.mark is None else passed_on(head.mark)
+        return self._lines(self.main, head.block, more)
 
     def copy_heads(self, targets: Iterable[Target]) -> list[bytes]:
         """Return request lines and headers for shadows, marked as one exchange."""
-        mark = self._settings.marks.new()
-        policy = self._settings.policy_for(self.destination.name)
-        headers = without(self._headers, policy.withhold)
+        mark = self._marks.new()
+        shared = self._head.copy_block
         return [
-            self._head(target, headers + copy_headers(mark, target.version))
+            self._lines(target, shared, copy_lines(mark, target.version))
             for target in targets
         ]
 
-    def _head(self, target: Target, headers: Sequence[Header]) -> bytes:
+    def _lines(self, target: Target, shared: bytes, more: bytes) -> bytes:
         path = joined(target.endpoint.base, self._rest)
         if self._query:
             path += b"?" + self._query
-        return b"%b %b HTTP/1.1\r\n%b\r\n" % (self.method, path, block(headers))
+        return b"%b %b HTTP/1.1\r\n%b%b\r\n" % (self.method, path, shared, more)
 
 
 def make_plan(
@@ -117,64 +134,133 @@ def make_plan(
             and 501 for what is malformed, 404 for an unknown segment, 503 for a
             service without main, 508 for a request that has been here before.
     """
-    # Copied once: uvicorn appends trailers to this list later on.
-    received = [(name.lower(), value) for name, value in scope["headers"]]
-    version: str = scope["http_version"]
-    limits = settings.limits
     method = check_method(scope["method"])
     query: bytes = scope.get("query_string", b"")
-    raw_path: bytes | None = scope.get("raw_path")
-    check_query(query, len(raw_path or scope["path"]), limits.max_header_bytes)
-    framing = check_request(
-        received, http_version=version, limit=limits.max_header_bytes
-    )
+    limit = settings.limits.max_header_bytes
+    check_query(query, len(scope.get("raw_path") or scope["path"]), limit)
+    plain, framing = _framing(scope, limit)
     if is_empty:
-        framing = attrs.evolve(framing, is_chunked=False)
+        framing = framing._replace(is_chunked=False)
     location = locate(scope)
+    destination, main = _found(table, location)
+    policy = settings.policy_for(destination.name)
+    place = (location.mount, destination.segment)
+    if plain is None or policy.withhold:
+        head = _ruled_head(scope, framing, place, settings, policy)
+    else:
+        lines = plain.block + _forwarding(scope, plain.host, place, settings)
+        head = _Head(lines, lines)
+    spared = _spared(destination, scope["method"], settings, policy, head)
+    return Plan(
+        destination,
+        main,
+        () if spared is not None else destination.shadows,
+        spared,
+        method,
+        framing,
+        location.rest,
+        query,
+        head,
+        settings.marks,
+    )
+
+
+def _framing(
+    scope: Mapping[str, Any], limit: int
+) -> tuple[PlainHead | None, RequestFraming]:
+    """Return the head if it is plain, and how the body is delimited."""
+    version: str = scope["http_version"]
+    if version.startswith("1"):
+        plain = plain_head(scope["headers"], limit)
+        if plain is not None:
+            return plain, RequestFraming(plain.length, False, plain.host)  # noqa: FBT003
+    return None, check_request(_received(scope), http_version=version, limit=limit)
+
+
+def _received(scope: Mapping[str, Any]) -> list[Header]:
+    # Copied: uvicorn appends trailers to this list later on.
+    return [(name.lower(), value) for name, value in scope["headers"]]
+
+
+def _found(table: RouteTable, location: Location) -> tuple[Destination, Target]:
+    """Return where the request goes, and main there."""
     destination = table.find(location.segment)
     if destination is None:
         raise Refusal(404, f"No service or version at /{location.segment[:105]}.")
-    if destination.main is None:
+    main = destination.main
+    if main is None:
         raise Refusal(503, f"Service {destination.name!r} has no main version.")
-    for target in (destination.main, *destination.shadows):
-        joined(target.endpoint.base, location.rest)
-    marks = settings.marks
-    if marks.is_loop(received):
+    if destination.has_base:
+        for target in (main, *destination.shadows):
+            joined(target.endpoint.base, location.rest)
+    return destination, main
+
+
+def _ruled_head(
+    scope: Mapping[str, Any],
+    framing: RequestFraming,
+    place: tuple[str, str],
+    settings: Settings,
+    policy: MirrorPolicy,
+) -> _Head:
+    """Return the header lines by all the rules."""
+    received = _received(scope)
+    if settings.marks.is_loop(received):
         raise Refusal(508, "The request has passed this router before.")
     headers = for_version(
         received,
         peer=_peer(scope, settings.trusted),
         host=framing.host,
-        prefix=f"{quote(location.mount)}/{destination.segment}".encode("ascii"),
-        via=marks.via,
+        prefix=_prefix(place),
+        via=settings.marks.via,
         is_chunked=framing.is_chunked,
-        http_version=version,
+        http_version=scope["http_version"],
     )
-    mark = marks.find(received)
-    spared = _spared(destination, scope["method"], settings, is_marked=mark is not None)
-    return Plan(
-        destination=destination,
-        main=destination.main,
-        shadows=() if spared is not None else destination.shadows,
-        spared=spared,
-        method=method,
-        framing=framing,
-        rest=location.rest,
-        query=query,
-        headers=headers,
-        settings=settings,
-        mark=mark,
+    lines = block(headers)
+    kept = block(without(headers, policy.withhold)) if policy.withhold else lines
+    return _Head(lines, kept, settings.marks.find(received))
+
+
+def _forwarding(
+    scope: Mapping[str, Any], host: bytes, place: tuple[str, str], settings: Settings
+) -> bytes:
+    """Return the lines that are added to a plain head, mostly from memory."""
+    client, server = scope.get("client"), scope.get("server")
+    key = (
+        client and client[0],
+        server and server[1],
+        scope.get("scheme"),
+        host,
+        place,
     )
+    remembered = settings.remembered
+    lines = remembered.get(key)
+    if lines is None:
+        if len(remembered) >= _REMEMBERED:
+            remembered.clear()
+        peer = _peer(scope, settings.trusted)
+        headers = forwarding({}, peer, host, _prefix(place))
+        lines = remembered[key] = block([*headers, (b"via", settings.marks.via)])
+    return lines
+
+
+def _prefix(place: tuple[str, str]) -> bytes:
+    """Return mount and segment as the client sees them; a segment has its own form."""
+    mount, segment = place
+    return f"{quote(mount)}/{segment}".encode("ascii")
 
 
 def _spared(
-    destination: Destination, method: str, settings: Settings, *, is_marked: bool
+    destination: Destination,
+    method: str,
+    settings: Settings,
+    policy: MirrorPolicy,
+    head: _Head,
 ) -> Outcome | None:
     """Return why no shadow gets a copy; None if they do."""
     if not destination.shadows:
         return None
-    policy = settings.policy_for(destination.name)
-    if is_marked or not policy.copies(method):
+    if head.mark is not None or not policy.copies(method):
         return Outcome.excluded
     place = settings.tally.place_in_sample(destination.name)
     return None if policy.samples(place) else Outcome.not_sampled

@@ -149,12 +149,14 @@ class Destination:
         segment: The segment, as clients write it.
         main: Whose answer the client gets; None if no version is main.
         shadows: Who gets copies; none if the segment names one version.
+        has_base: Whether any of them has a path before every request's own.
     """
 
     name: str
     segment: str
     main: Target | None
     shadows: tuple[Target, ...]
+    has_base: bool
 
 
 class RouteTable:
@@ -203,11 +205,16 @@ def _make(name: str, route: Route) -> dict[str, Destination]:
     }
     destinations = {
         version_segment(name, version): Destination(
-            name, version_segment(name, version), target, ()
+            name,
+            version_segment(name, version),
+            target,
+            (),
+            bool(target.endpoint.base),
         )
         for version, target in targets.items()
     }
     main = None if route.main is None else targets[route.main]
     shadows = tuple(targets[version] for version in route.shadows) if main else ()
-    destinations[name] = Destination(name, name, main, shadows)
+    has_base = any(target.endpoint.base for target in targets.values())
+    destinations[name] = Destination(name, name, main, shadows, has_base)
     return destinations
