@@ -141,4 +141,8 @@ def bench(session: nox.Session) -> None:
     """
     session.install(".", *groups("bench"))
     engine = [] if session.posargs[:1] == ["router"] else ENGINE
-    session.run(*engine, "python", "-m", "bench", *session.posargs, env=HARNESS)
+    session.run(
+        *(*engine, "python", "-m", "bench", *session.posargs),
+        env=HARNESS,
+        interrupt_timeout=30,  # to end what it has started
+    )

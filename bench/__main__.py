@@ -21,8 +21,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--write", type=Path, metavar="FILE")
     words = parser.parse_args()
-    # What ends this also ends what it started.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
     if "router" in words.chosen:
         before, cases = _split(words.chosen)
     else:
@@ -31,6 +31,14 @@ def main() -> None:
         _verb(name)
     if not words.chosen or "router" in words.chosen:
         _router(cases, is_quick=words.quick, page=words.write)
+
+
+def _stop(number: int, frame: object) -> None:
+    """End what was started; a second signal must not cut that short."""
+    del frame
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)
+    raise SystemExit(128 + number)
 
 
 def _split(chosen: list[str]) -> tuple[list[str], list[str]]:

@@ -19,7 +19,7 @@ Case = Callable[[bool], Section]
 def _small(case: str, is_quick: bool) -> Section:
     if is_quick:
         return small(case, rounds=2, seconds=1)
-    return small(case, rounds=9, seconds=2)
+    return small(case, rounds=7, seconds=2)
 
 
 def _hung(is_quick: bool) -> Section:
