@@ -19,7 +19,7 @@ def facts() -> list[str]:
     cores = len(os.sched_getaffinity(0))
     return [
         f"Date: {time.strftime('%Y-%m-%d', time.gmtime())}",
-        f"Machine: {cores} cores, {_model()}, Linux {platform.release()}",
+        f"Machine: {cores} cores, {_model()}, Linux {platform.release().split('-')[0]}",
         f"Load before the run: {os.getloadavg()[0]:.2f}",
         f"Versions: Python {platform.python_version()}, {_versions()}",
     ]
