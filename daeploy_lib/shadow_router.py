@@ -196,7 +196,13 @@ class ShadowRouter:
             if first["type"] != "http.request":
                 raise ClientGoneError
         is_empty = first is not None and not (first.get("body") or first["more_body"])
-        plan, main_slot, slots = await self._enter(scope, is_empty=is_empty)
+        entered = None
+        while entered is None:
+            routes, is_sure = self._source.poll(), True
+            if routes is None:
+                routes, is_sure = await self._changed_routes()
+            entered = self._enter(scope, routes, is_sure=is_sure, is_empty=is_empty)
+        plan, main_slot, slots = entered
         try:
             exchange = Exchange(
                 plan,
@@ -212,35 +218,37 @@ class ShadowRouter:
         finally:
             self._source.leave(main_slot)
 
-    async def _enter(
-        self, scope: Scope, *, is_empty: bool
-    ) -> tuple[Plan, object, list[object]]:
+    def _enter(
+        self,
+        scope: Scope,
+        routes: Mapping[str, Route],
+        *,
+        is_sure: bool,
+        is_empty: bool,
+    ) -> tuple[Plan, object, list[object]] | None:
         """
         Decide, and note the request as in flight to the versions it goes to.
 
         Whoever takes a version away first unroutes it, then waits for requests
-        in flight: so look once more after the request has been noted.
+        in flight: so look once more after the request has been noted. None if the
+        routes are others by then.
         """
-        while True:
-            routes, is_sure = await self._routes()
-            if routes is not self._table.routes:
-                self._table = RouteTable(routes, self._table)
-            plan = make_plan(scope, self._table, self._settings, is_empty=is_empty)
-            source = self._source
-            name = plan.destination.name
-            main_slot = source.enter(name, plan.main.version)
-            slots = [source.enter(name, shadow.version) for shadow in plan.shadows]
-            if not is_sure or source.poll() is routes:
-                self._count(plan)
-                return plan, main_slot, slots
+        if routes is not self._table.routes:
+            self._table = RouteTable(routes, self._table)
+        plan = make_plan(scope, self._table, self._settings, is_empty=is_empty)
+        source = self._source
+        name = plan.destination.name
+        main_slot = source.enter(name, plan.main.version)
+        slots = [source.enter(name, shadow.version) for shadow in plan.shadows]
+        if is_sure and source.poll() is not routes:
             for slot in (main_slot, *slots):
                 source.leave(slot)
+            return None
+        self._count(plan)
+        return plan, main_slot, slots
 
-    async def _routes(self) -> tuple[Mapping[str, Route], bool]:
-        """Return the routes, and whether they are known to be the current ones."""
-        routes = self._source.poll()
-        if routes is not None:
-            return routes, True
+    async def _changed_routes(self) -> tuple[Mapping[str, Route], bool]:
+        """Wait until a change can be read; return whether these are its routes."""
         loop = asyncio.get_running_loop()
         end = loop.time() + _ASK_AT_MOST_SECONDS
         while loop.time() < end:

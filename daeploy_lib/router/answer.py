@@ -8,6 +8,7 @@ that reads slowly slows the version down and not the memory.
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from daeploy_lib.router.deadlines import DeadlineQueue
 from daeploy_lib.router.failure import Failure
 from daeploy_lib.router.framing import Header
 from daeploy_lib.router.outcome import Observation
@@ -50,6 +51,7 @@ class MainCall(Call):
         "_buffer",
         "_buffered",
         "_changed",
+        "_clock",
         "_has_body",
         "_opened",
         "_roomy",
@@ -85,6 +87,7 @@ class MainCall(Call):
         self._roomy = roomy
         self._began_at = state.loop.time()
         self._was_reused = False
+        self._clock: DeadlineQueue | None = None
         self._buffer: list[bytes] = []
         self._buffered = 0
         self._unsent = 0
@@ -100,14 +103,13 @@ class MainCall(Call):
         """Take framed bytes of the body."""
         if self.connection is not None:
             self.connection.write(content)
-            self._state.idle.start(self, self._idle)
+            self._run(self._state.idle, self._idle)
 
     def finish(self) -> None:
         """Note that the request is complete; now main has to answer."""
         self.is_sent = True
         if not self.status and self.connection is not None:
-            self._state.idle.stop(self)
-            self._state.first_byte.start(self, self._answers_late)
+            self._run(self._state.first_byte, self._answers_late)
 
     @property
     def takes_more(self) -> bool:
@@ -137,7 +139,7 @@ class MainCall(Call):
         self._buffer.clear()
         if self._buffered > _BUFFER and self.connection is not None:
             self.connection.resume_reading()
-            self._state.idle.start(self, self._idle)
+            self._run(self._state.idle, self._idle)
         self._buffered = 0
         return content
 
@@ -154,7 +156,7 @@ class MainCall(Call):
 
     def abort(self) -> None:
         """End the call on the wire."""
-        self._stop_clocks()
+        self._stop_clock()
         super().abort()
 
     def release(self) -> None:
@@ -175,9 +177,9 @@ class MainCall(Call):
         self._was_reused = connection is not None and connection.is_reused
         if self.is_sent:
             self.release_head()
-            self._state.first_byte.start(self, self._answers_late)
+            self._run(self._state.first_byte, self._answers_late)
         else:
-            self._state.idle.start(self, self._idle)
+            self._run(self._state.idle, self._idle)
         self._opened()
 
     def has_room(self) -> None:
@@ -186,8 +188,7 @@ class MainCall(Call):
 
     def answer_began(self, status: int, headers: Sequence[Header]) -> None:
         """Note the head."""
-        self._state.first_byte.stop(self)
-        self._state.idle.start(self, self._idle)
+        self._run(self._state.idle, self._idle)
         self.status = status
         self.headers = headers
         self._changed()
@@ -200,22 +201,34 @@ class MainCall(Call):
         if self._buffered > _BUFFER and self.connection is not None:
             # It is the client's turn: main is not late meanwhile.
             self.connection.pause_reading()
-            self._state.idle.stop(self)
+            self._stop_clock()
         else:
-            self._state.idle.start(self, self._idle)
+            self._run(self._state.idle, self._idle)
+        self._changed()
+
+    def answered(self, status: int, headers: Sequence[Header], body: bytes) -> None:
+        """Note all of it, and let no time run."""
+        self.connection = None
+        self._stop_clock()
+        self.status = status
+        self.headers = headers
+        if body:
+            self._buffer.append(body)
+        self.body_bytes = self._buffered = len(body)
+        self.is_complete = True
         self._changed()
 
     def answer_ended(self) -> None:
         """Note the end."""
         super().answer_ended()
-        self._stop_clocks()
+        self._stop_clock()
         self.is_complete = True
         self._changed()
 
     def failed(self, failure: Failure) -> None:
         """Note the failure, or try once more where that does no harm."""
         super().failed(failure)
-        self._stop_clocks()
+        self._stop_clock()
         if self._may_retry(failure):
             self.start(afresh=True)
             return
@@ -240,9 +253,17 @@ class MainCall(Call):
             and not self.is_aborted
         )
 
-    def _stop_clocks(self) -> None:
-        self._state.first_byte.stop(self)
-        self._state.idle.stop(self)
+    def _run(self, clock: DeadlineQueue, late: Callable[[], None]) -> None:
+        """Let this clock run from now on, and no other."""
+        if self._clock is not clock:
+            self._stop_clock()
+            self._clock = clock
+        clock.start(self, late)
+
+    def _stop_clock(self) -> None:
+        clock, self._clock = self._clock, None
+        if clock is not None:
+            clock.stop(self)
 
     def _answers_late(self) -> None:
         self.abort()
@@ -255,7 +276,7 @@ class MainCall(Call):
                 return  # it is the client that keeps us waiting
             if connection.unsent != self._unsent:
                 self._unsent = connection.unsent
-                self._state.idle.start(self, self._idle)
+                self._run(self._state.idle, self._idle)
                 return  # it takes a large chunk, slowly
         self.abort()
         self.failed(Failure.idle_timeout)

@@ -249,6 +249,10 @@ class Connection(asyncio.Protocol):
             self._head = None
         if self._head is not None:
             (status, headers), self._head = self._head, None
+            if self._is_complete:
+                self._release(call)
+                call.answered(status, headers, b"".join(self._pieces))
+                return
             call.answer_began(status, headers)
         if self._pieces and self._call is call:
             body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)

@@ -156,8 +156,9 @@ class Exchange:
                         "more_body": not is_last,
                     }
                 )
-                for copy in self._copies:
-                    copy.main_went_on(main.body_bytes)
+                if not is_last:
+                    for copy in self._copies:
+                        copy.main_went_on(main.body_bytes)
             elif main.failure is not None:
                 target = self._plan.main
                 raise AnswerBrokenError(

@@ -34,6 +34,9 @@ _METHODS = {
 MAX_HEADERS = 1000
 """Header lines in one message. Servers allow from 100 to no limit at all."""
 
+_OF_FRAMING = frozenset(
+    {b"content-length", b"transfer-encoding", b"connection", b"keep-alive"}
+)
 BODYLESS_STATUS = frozenset({204, 304})
 FIRST_FINAL_STATUS = 200
 LAST_STATUS = 599
@@ -211,19 +214,14 @@ def check_answer(
     Source:
         RFC 9112, sections 6.3 and 9.3; RFC 9110, section 15.
     """
-    if not FIRST_FINAL_STATUS <= status <= LAST_STATUS:
-        raise ValueError(f"status {status}")
-    if http_version not in ("1.1", "1.0"):
-        raise ValueError(f"HTTP version {http_version}")
-    if len(headers) > MAX_HEADERS or BAD_VALUE.search(
-        b"".join([value for _, value in headers])
-    ):
-        raise ValueError("too many headers, or a control character in one")
+    _check_answer_head(status, headers, http_version)
     has_length = False
     idle_seconds: int | None = None
     codings: list[bytes] = []
     options: set[bytes] = set()
     for name, value in headers:
+        if name not in _OF_FRAMING:
+            continue
         if name == b"content-length":
             has_length = True
         elif name == b"transfer-encoding":
@@ -242,3 +240,15 @@ def check_answer(
     return AnswerFraming(
         has_body, until_close, keeps_alive and not until_close, idle_seconds
     )
+
+
+def _check_answer_head(
+    status: int, headers: Sequence[Header], http_version: str
+) -> None:
+    if not FIRST_FINAL_STATUS <= status <= LAST_STATUS:
+        raise ValueError(f"status {status}")
+    if http_version not in ("1.1", "1.0"):
+        raise ValueError(f"HTTP version {http_version}")
+    values = b"".join([value for _, value in headers])
+    if len(headers) > MAX_HEADERS or BAD_VALUE.search(values):
+        raise ValueError("too many headers, or a control character in one")

@@ -48,6 +48,8 @@ class LoopState:
         self._under_way: set[Exchange | Copy] = set()
         self._quiet: asyncio.Event | None = None
         self._pools: dict[tuple[str, str, object], Pool] = {}
+        # A target is an object for as long as the routes do not change.
+        self._by_target: dict[Target, Pool] = {}
         self._guard = self._closed_with_loop()
 
     def guard(self) -> None:
@@ -62,11 +64,21 @@ class LoopState:
 
     def pool(self, target: Target) -> Pool:
         """Return the connections to one version."""
+        pool = self._by_target.get(target)
+        if pool is None:
+            if len(self._by_target) >= _POOLS_BEFORE_LOOKING:
+                self._by_target.clear()
+            pool = self._by_target[target] = self._known_pool(target)
+        return pool
+
+    def _known_pool(self, target: Target) -> Pool:
+        """Return the pool of a target that is new, perhaps of a known version."""
         key = (target.name, target.version, target.endpoint)
         pool = self._pools.get(key)
         if pool is None:
             if len(self._pools) >= _POOLS_BEFORE_LOOKING:
                 self._pools = {k: p for k, p in self._pools.items() if not p.is_empty}
+                self._by_target.clear()
             pool = self._pools[key] = Pool(
                 target.endpoint,
                 self.loop,
@@ -113,6 +125,7 @@ class LoopState:
         for pool in self._pools.values():
             pool.close()
         self._pools.clear()
+        self._by_target.clear()
         for queue in (
             self._connect,
             self.first_byte,

@@ -32,35 +32,26 @@ def start_copies(
     Returns:
         The copies under way; the dropped ones have been counted.
     """
-    chosen = []
+    copies: list[Copy] = []
+    mark = plan.new_mark()
     for target, slot in zip(plan.shadows, slots, strict=True):
-        tally = settings.tally.version(target.name, target.version)
-        if tally.in_flight >= settings.limits.max_in_flight:
-            tally.count(Outcome.dropped_in_flight)
+        version_tally = settings.tally.version(target.name, target.version)
+        if version_tally.in_flight >= settings.limits.max_in_flight:
+            version_tally.count(Outcome.dropped_in_flight)
             source.leave(slot)
-        else:
-            chosen.append((target, slot))
-    if not chosen:
-        return []
-    heads = plan.copy_heads(target for target, _ in chosen)
-    copies = [
-        Copy(
+            continue
+        copy = Copy(
             state,
             target,
             plan.method,
-            head,
+            plan.copy_head(target, mark),
+            settings,
             source=source,
             slot=slot,
-            tally=settings.tally,
-            limits=settings.limits,
-            judge=settings.judge,
+            version_tally=version_tally,
         )
-        for (target, slot), head in zip(chosen, heads, strict=True)
-    ]
-    for copy in copies:
-        copy.begin()
-        if is_complete:
-            copy.finish()
+        copies.append(copy)
+        copy.begin(is_complete=is_complete)
     return copies
 
 

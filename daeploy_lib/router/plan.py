@@ -4,7 +4,7 @@ What to do with a request: decided in one synchronous step, before any I/O.
 Everything that can be refused without asking a version is refused here.
 """
 
-from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -96,14 +96,14 @@ class Plan:
         more = b"" if head.mark is None else passed_on(head.mark)
         return self._lines(self.main, head.block, more)
 
-    def copy_heads(self, targets: Iterable[Target]) -> list[bytes]:
-        """Return request lines and headers for shadows, marked as one exchange."""
-        mark = self._marks.new()
+    def new_mark(self) -> bytes:
+        """Return the mark of all copies of this request: they are one exchange."""
+        return self._marks.new()
+
+    def copy_head(self, target: Target, mark: bytes) -> bytes:
+        """Return request line and headers for a shadow."""
         shared = self._head.copy_block
-        return [
-            self._lines(target, shared, copy_lines(mark, target.version))
-            for target in targets
-        ]
+        return self._lines(target, shared, copy_lines(mark, target.version))
 
     def _lines(self, target: Target, shared: bytes, more: bytes) -> bytes:
         path = joined(target.endpoint.base, self._rest)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from daeploy_lib.router.failure import Failure
 from daeploy_lib.router.framing import Header
-from daeploy_lib.router.outcome import Judge, Observation, Outcome, Tally, VersionTally
-from daeploy_lib.router.policy import Limits
+from daeploy_lib.router.outcome import Observation, Outcome, VersionTally
+from daeploy_lib.router.plan import Settings
 from daeploy_lib.router.routing import RouteSource, Target
 from daeploy_lib.router.upstream import Call
 
@@ -44,11 +44,10 @@ class Copy(Call):
         target: The shadow.
         method: Of the request.
         head: Request line and headers, marked.
+        settings: Of the router.
         source: Told when this request to the version ends.
         slot: Of that request in the source.
-        tally: Counts of the router.
-        limits: Bounds.
-        judge: Says whether the answers agree.
+        version_tally: Counts of the shadow.
     """
 
     __slots__ = (
@@ -78,22 +77,21 @@ class Copy(Call):
         target: Target,
         method: bytes,
         head: bytes,
+        settings: Settings,
         *,
         source: RouteSource,
         slot: object,
-        tally: Tally,
-        limits: Limits,
-        judge: Judge,
+        version_tally: VersionTally,
     ) -> None:
         super().__init__(state.pool(target), method, head)
         self._state = state
         self._target = target
         self._source = source
         self._slot = slot
-        self._tally = tally
-        self._version_tally: VersionTally = tally.version(target.name, target.version)
-        self._limits = limits
-        self._judge = judge
+        self._tally = settings.tally
+        self._version_tally = version_tally
+        self._limits = settings.limits
+        self._judge = settings.judge
         self._queue: deque[bytes] = deque()
         self._queued = 0
         self._has_finished = False
@@ -105,8 +103,15 @@ class Copy(Call):
         self._main: Observation | None = None
         self._main_bytes = 0
 
-    def begin(self) -> None:
-        """Take a place among the copies under way and send the head."""
+    def begin(self, *, is_complete: bool) -> None:
+        """
+        Take a place among the copies under way and send the head.
+
+        Args:
+            is_complete: Whether no body follows.
+        """
+        self._has_finished = is_complete
+        self.holds_head = not is_complete
         self._version_tally.in_flight += 1
         self._state.began(self)
         self._state.shadow.start(self, self._late)
@@ -201,6 +206,14 @@ class Copy(Call):
                 self._cut()
             elif self.connection is not None:
                 self.connection.pause_reading()
+
+    def answered(self, status: int, headers: Sequence[Header], body: bytes) -> None:
+        """Note all of it, then settle or wait for main."""
+        del headers
+        self.connection = None
+        self._status = status
+        self._body_bytes = len(body)
+        self._answered(is_whole=True)
 
     def answer_ended(self) -> None:
         """Settle, or wait for main."""

@@ -112,6 +112,17 @@ class Call:
         """The answer is complete; the connection is another's now."""
         self.connection = None
 
+    def answered(self, status: int, headers: Sequence[Header], body: bytes) -> None:
+        """
+        The whole answer has come at once.
+
+        Most answers do; a call may have a shorter way for them than in parts.
+        """
+        self.answer_began(status, headers)
+        if body:
+            self.answer_went_on(body)
+        self.answer_ended()
+
     def failed(self, failure: Failure) -> None:
         """No complete answer will come."""
         del failure
