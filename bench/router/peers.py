@@ -1,18 +1,20 @@
 """How each proxy is started: the same services, one worker, no logs."""
 
 import contextlib
+import http.client
 import importlib.util
 import json
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import attrs
 
 from bench.router import configs
-from bench.router.programs import MEASURED, Program, free_port, running
+from bench.router.programs import MEASURED, PATIENCE, Program, free_port, running
 
 Services = Mapping[str, Sequence[str]]
 """Service to the addresses of its versions, main's first."""
@@ -55,7 +57,23 @@ def peer(
         with running(
             command, port=port, environment=environment, cores=cores
         ) as program:
+            _until_routing(port, next(iter(services)))
             yield Peer(name, port, program)
+
+
+def _until_routing(port: int, service: str) -> None:
+    """Wait for a first answer: Traefik reads its routes after its port is open."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+        connection.request("GET", f"/{service}/predict")
+        status = connection.getresponse().status
+        connection.close()
+        if status == 200:
+            return
+        if time.monotonic() > end:
+            raise TimeoutError(f"A proxy answers {status} on /{service}/.")
+        time.sleep(0.05)
 
 
 def missing(name: str) -> str | None:
