@@ -9,9 +9,10 @@ from pathlib import Path
 
 import attrs
 
-from bench.router.peers import Peer, Services, missing, peer
+from bench.router.peers import Peer, missing, peer
 from bench.router.programs import OTHERS
 from bench.router.section import Section, Spread, judged, ratios
+from bench.router.sinks import copies_whole
 from bench.router.upstreams import Upstream, settled, upstreams
 from bench.router.wrk import Load, wrk
 
@@ -89,6 +90,9 @@ def small(case: str, *, rounds: int, seconds: float) -> Section:
                     done = _round(each, case, fleet, seconds, script)
                     seen[each.name].append(done)
     notes = [*_notes(case, seen)]
+    if case == "post":
+        cut = [NAMES[name] for name in names if not copies_whole(name)]
+        notes.append(f"Copies that were not whole: {', '.join(cut) or 'none'}.")
     notes += [f"{NAMES[name]}: not measured, {why}." for name, why in absent.items()]
     rows = [_row(name, done, is_alone=not SHADOWS[case]) for name, done in seen.items()]
     return Section(TITLES[case], rows, notes)
@@ -149,6 +153,3 @@ def _notes(case: str, seen: dict[str, list[Round]]) -> Iterator[str]:
         mark = MARKS[case].get(name)
         text = ratio.text() if mark is None else judged(ratio, mark)
         yield f"CPU per request, ours to {NAMES[name]}'s: {text}."
-
-
-__all__ = ["NAMES", "TITLES", "Services", "small"]

@@ -1,18 +1,17 @@
 """One large upload with two shadows, one of them slow, beside none."""
 
 import contextlib
-import http.client
 import os
 import socket
-import sys
 import time
 from collections.abc import Iterator
 
 import attrs
 
 from bench.router.peers import Peer, peer
-from bench.router.programs import CORES, free_port, running
+from bench.router.programs import CORES
 from bench.router.section import Section, Spread, judged, ratios
+from bench.router.sinks import received, sink
 
 SIZE = 1 << 30
 QUICK_SIZE = 1 << 27
@@ -45,7 +44,7 @@ def upload(*, rounds: int, size: int = SIZE) -> Section:
     """Upload in turn without and with shadows; both routers use every core."""
     os.sched_setaffinity(0, CORES)
     with contextlib.ExitStack() as stack:
-        main, shadow, slow = (stack.enter_context(_sink(rate)) for rate in (0, 0, SLOW))
+        main, shadow, slow = (stack.enter_context(sink(rate)) for rate in (0, 0, SLOW))
         address = "127.0.0.1:{}".format
         services = {
             "alone": [address(main)],
@@ -66,15 +65,6 @@ def upload(*, rounds: int, size: int = SIZE) -> Section:
     return Section(f"Upload of {size // MIB} MiB", rows, [*_notes(seen)])
 
 
-@contextlib.contextmanager
-def _sink(rate: float) -> Iterator[int]:
-    port = free_port()
-    words = ["bench.router.stand_ins", "sink", str(port), str(rate)]
-    command = [sys.executable, "-m", *words]
-    with running(command, port=port, cores=CORES):
-        yield port
-
-
 def _one(each: Peer, name: str, size: int, shadow: int, slow: int) -> Seen:
     each.program.forget_peak()
     before = each.program.rss_bytes()
@@ -86,9 +76,9 @@ def _one(each: Peer, name: str, size: int, shadow: int, slow: int) -> Seen:
         return Seen(size / took, growth)
     # What is under way to the healthy shadow arrives within a moment.
     end = time.monotonic() + 2
-    while _count(shadow) < size and time.monotonic() < end:
+    while received(shadow) < size and time.monotonic() < end:
         time.sleep(0.05)
-    return Seen(size / took, growth, _count(shadow) / size, _count(slow) / size)
+    return Seen(size / took, growth, received(shadow) / size, received(slow) / size)
 
 
 def _send(port: int, name: str, size: int) -> None:
@@ -104,14 +94,6 @@ def _send(port: int, name: str, size: int) -> None:
             if not part:
                 raise ConnectionError(f"The upload was answered with {answer!r}.")
             answer += part
-
-
-def _count(port: int) -> int:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-    connection.request("GET", "/count")
-    count = int(connection.getresponse().read())
-    connection.close()
-    return count
 
 
 def _row(kind: str, seen: list[Seen]) -> dict[str, str]:
