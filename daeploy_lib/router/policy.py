@@ -147,8 +147,10 @@ class Timeouts:
         connect: Until a version accepts a connection.
         first_byte: From the end of the request until main begins to answer.
         idle: Between two parts of main's answer, or of the client's upload.
-        shadow: For one copy, counted anew with each part of the client's upload
-            and of main's answer: a shadow may take this much longer than main.
+        shadow: For one copy, from the end of the client's upload to the end of
+            the shadow's answer. While main is still answering, a shadow that
+            keeps answering as well has this long from each part to the next;
+            once main has ended, nothing prolongs it.
 
     Raises:
         ValueError: If one is not finite and above 0.

@@ -147,12 +147,13 @@ class Copy(Call):
             self.release_head()
 
     def main_went_on(self, body_bytes: int) -> None:
-        """Note how much main has answered so far; the copy may take as long."""
+        """Note how much main has answered so far; who waits for it may go on."""
+        was_far_ahead = self._is_far_ahead()
         self._main_bytes = body_bytes
-        if not self._is_settled and self._answer is None:
+        if was_far_ahead and not self._is_settled and self._answer is None:
             self._state.shadow.start(self, self._late)
-        if self.connection is not None and not self._is_far_ahead():
-            self.connection.resume_reading()
+            if self.connection is not None and not self._is_far_ahead():
+                self.connection.resume_reading()
 
     def main_ended(self, main: Observation) -> None:
         """Take main's whole answer to compare with."""
@@ -206,6 +207,10 @@ class Copy(Call):
                 self._cut()
             elif self.connection is not None:
                 self.connection.pause_reading()
+        elif self._main is None and self._has_finished:
+            # It keeps up with a long answer. Once main has ended, nothing that
+            # the shadow does gives it more time.
+            self._state.shadow.start(self, self._late)
 
     def answered(self, status: int, headers: Sequence[Header], body: bytes) -> None:
         """Note all of it, then settle or wait for main."""
@@ -229,6 +234,16 @@ class Copy(Call):
 
     def _is_far_ahead(self) -> bool:
         return self._body_bytes > self._main_bytes + self._limits.max_capture_bytes
+
+    def _waits_for_client(self) -> bool:
+        """Whether the shadow has taken all that the client has sent so far."""
+        connection = self.connection
+        return (
+            not self._has_finished
+            and not self._queue
+            and connection is not None
+            and not connection.unsent
+        )
 
     def _cut(self) -> None:
         """Leave the rest of an answer unread that is longer than main's."""
@@ -254,6 +269,8 @@ class Copy(Call):
     def _late(self) -> None:
         if self._is_far_ahead():
             self._cut()  # it was early, and had to wait for main
+        elif self._waits_for_client():
+            self._state.shadow.start(self, self._late)
         else:
             self._settle(Outcome.timeout)
 
