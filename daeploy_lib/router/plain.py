@@ -19,13 +19,18 @@ from daeploy_lib.router.headers import FORWARDED, HOP_BY_HOP
 
 # Names that some rule is about; the expression tells the others: names with "_"
 # or in upper case, and our own.
-_SPECIAL = HOP_BY_HOP | FORWARDED | {b"host", b"content-length", b"expect", b"via"}
+_SPECIAL = (
+    HOP_BY_HOP
+    | FORWARDED
+    | {b"host", b"content-length", b"expect", b"via", b"max-forwards"}
+)
 # A token, a colon, a value without controls: RFC 9110, sections 5.1 and 5.5.
 _LINES = re.compile(
     rb"(?:(?!x-daeploy-)[!#$%&'*+\-.^`|~0-9a-z]+: [^\x00-\x08\x0a-\x1f\x7f]*\r\n)*"
 )
-# Names and IPv4 addresses, RFC 3986, section 3.2.2; "[...]" goes the long way.
-_HOST = re.compile(rb"[0-9A-Za-z\-.]+(?::[0-9]{1,5})?")
+# Names and IPv4 addresses, RFC 3986, section 3.2.2; "[...]" goes the long way, and
+# so does what is longer than a name can be, for hosts are remembered.
+_HOST = re.compile(rb"[0-9A-Za-z\-.]{1,253}(?::[0-9]{1,5})?")
 # What clients say of their connection to us; it goes no further.
 _OF_CONNECTION = frozenset({b"keep-alive", b"Keep-Alive", b"close"})
 _MAX_DIGITS = 18

@@ -19,6 +19,7 @@ from daeploy_lib.router.framing import (
 )
 from daeploy_lib.router.headers import Peer, block, for_version, forwarding, without
 from daeploy_lib.router.marks import Marks, copy_lines, passed_on
+from daeploy_lib.router.max_forwards import counted_down
 from daeploy_lib.router.mounts import Location, joined, locate
 from daeploy_lib.router.outcome import Judge, Outcome, Tally
 from daeploy_lib.router.plain import PlainHead, plain_head
@@ -207,6 +208,8 @@ def _ruled_head(
     received = _received(scope)
     if settings.marks.is_loop(received):
         raise Refusal(508, "The request has passed this router before.")
+    if scope["method"] == "OPTIONS":
+        received = counted_down(received)
     headers = for_version(
         received,
         peer=_peer(scope, settings.trusted),

@@ -9,7 +9,7 @@ class Refusal(Exception):  # noqa: N818 - an answer, not an error of the program
     The request is not answered by a version; the client gets this instead.
 
     Attributes:
-        status: From 400 to 599.
+        status: From 400 to 599; 200 for an OPTIONS request that ends here.
         detail: One sentence for people. It names no address.
         is_final: Whether the connection must not carry another request, because
             its framing cannot be trusted (RFC 9112, section 6.3).
@@ -45,7 +45,7 @@ def refusal_events(
         (b"content-type", b"application/json"),
         (b"content-length", b"%d" % len(body)),
     ]
-    if refusal.status == 405:  # noqa: PLR2004 - RFC 9110, section 15.5.6
+    if refusal.status in (200, 405):  # RFC 9110, sections 9.3.7 and 15.5.6
         headers.append((b"allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"))
     if refusal.is_final and can_close:
         headers.append((b"connection", b"close"))
