@@ -65,9 +65,9 @@ def uvicorn_httptools(app: Any, **options: Any) -> AbstractAsyncContextManager[i
     return _uvicorn(app, "httptools", **options)
 
 
-def uvicorn_h11(app: Any) -> AbstractAsyncContextManager[int]:
+def uvicorn_h11(app: Any, **options: Any) -> AbstractAsyncContextManager[int]:
     """Serve with uvicorn and its h11 parser."""
-    return _uvicorn(app, "h11")
+    return _uvicorn(app, "h11", **options)
 
 
 @contextlib.asynccontextmanager

@@ -2,10 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-import attrs
 import pytest
 
 from daeploy_lib.domain.route import Route
@@ -22,60 +20,13 @@ from router_fronts import (
     granian,
     until,
 )
+from router_served import saying, served
 
 
 @pytest.fixture(params=sorted(FRONTS))
 def front(request: pytest.FixtureRequest) -> Any:
     """Every server that is installed, one after another."""
     return FRONTS[request.param]
-
-
-@attrs.define
-class Served:
-    """A router behind a server, with the versions that it routes to."""
-
-    port: int
-    router: ShadowRouter
-    main: ScriptedUpstream
-    shadow: ScriptedUpstream
-
-    def outcomes(self, version: str = "2") -> Mapping[str, int]:
-        """Return the outcomes of the shadow so far."""
-        shadows: Any = self.router.stats()["shadows"]
-        found: Mapping[str, int] = shadows["hello"][version]["outcomes"]
-        return found
-
-
-@contextlib.asynccontextmanager
-async def served(
-    front: Any, main: Script, shadow: Script | None = None, **options: Any
-) -> AsyncIterator[Served]:
-    """Serve /hello with a main and a shadow."""
-    async with (
-        ScriptedUpstream(main) as first,
-        ScriptedUpstream(shadow or Echo(b"shadow")) as second,
-    ):
-        route = Route({"1": first.address, "2": second.address}, main="1")
-        router = ShadowRouter({"hello": route}, **options)
-        async with front(router) as port:
-            yield Served(port, router, first, second)
-            await router.aclose(drain=0.0)
-
-
-def saying(*parts: bytes, then: str = "close") -> Script:
-    """Return a script that reads a request, says the parts, and ends."""
-
-    async def script(wire: Wire) -> None:
-        await wire.request()
-        await wire.send(*parts)
-        if then == "close":
-            wire.close()
-        elif then == "reset":
-            wire.reset()
-        else:
-            await wire.until_closed()
-
-    return script
 
 
 async def test_main_answers_and_the_shadow_gets_the_same(front: Any) -> None:
