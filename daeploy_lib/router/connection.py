@@ -42,6 +42,31 @@ class Connection(asyncio.Protocol):
         limit: Bytes that the headers of an answer may have.
     """
 
+    __slots__ = (
+        "_call",
+        "_framing",
+        "_has_surplus",
+        "_head",
+        "_headers",
+        "_held",
+        "_interim",
+        "_is_complete",
+        "_is_reading",
+        "_limit",
+        "_method",
+        "_parser",
+        "_pieces",
+        "_poll",
+        "_pool",
+        "_transport",
+        "_unbodied",
+        "has_begun",
+        "has_closed",
+        "idle_until",
+        "is_paused",
+        "is_reused",
+    )
+
     def __init__(self, pool: "Pool", call: "Call", limit: int) -> None:
         self._pool = pool
         self._call: Call | None = call
@@ -186,30 +211,31 @@ class Connection(asyncio.Protocol):
             self._has_surplus = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Note a header; trailers are dropped (RFC 9110, section 6.5.1)."""
-        if self._framing is None:
-            self._headers.append((name.lower(), value))
+        """Note a header, or a trailer, which nobody gets."""
+        self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """Decide what the headers say of the body."""
         if self._is_complete:
             return
         status = self._parser.get_status_code()
+        headers = [(name.lower(), value) for name, value in self._headers]
+        # Trailers go into a list that is thrown away (RFC 9110, section 6.5.1).
+        self._headers = []
         if status < FIRST_FINAL_STATUS:
             self._interim += 1
             if status < FIRST_STATUS or status == SWITCHING_PROTOCOLS:
                 raise ValueError(f"status {status}")  # nobody asked to switch
             if self._interim > _MAX_INTERIM:
                 raise ValueError("too many interim answers")
-            self._headers = []
             return
         self._framing = check_answer(
             status,
-            self._headers,
+            headers,
             method=self._method,
             http_version=self._parser.get_http_version(),
         )
-        self._head = (status, self._headers)
+        self._head = (status, headers)
         self._unbodied = 0
         # The parser does not know of HEAD: what it takes for a body is surplus.
         self._is_complete = not self._framing.has_body

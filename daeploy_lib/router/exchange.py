@@ -58,6 +58,24 @@ class Exchange:
         first: An event that has been received already.
     """
 
+    __slots__ = (
+        "_copies",
+        "_ended",
+        "_has_copied",
+        "_has_seen_last",
+        "_has_started",
+        "_inbound",
+        "_main",
+        "_plan",
+        "_send",
+        "_settings",
+        "_slots",
+        "_source",
+        "_state",
+        "_tee",
+        "_waiter",
+    )
+
     def __init__(
         self,
         plan: Plan,
