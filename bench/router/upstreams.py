@@ -3,7 +3,6 @@
 import contextlib
 import http.client
 import re
-import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import attrs
 
-from bench.router.programs import free_port, running
+from bench.router.programs import found, free_port, running
 
 ANSWER = '{"label": "ham", "probability": 0.9731, "model": "spam-filter"}'
 SETTLED = 0.05  # seconds without a new request: nothing is under way
@@ -70,7 +69,7 @@ class Upstream:
 def upstreams(count: int) -> Iterator[list[Upstream]]:
     """Yield so many versions, each a process of its own with one worker."""
     with contextlib.ExitStack() as stack:
-        found = []
+        fleet = []
         for _ in range(count):
             folder = stack.enter_context(tempfile.TemporaryDirectory())
             upstream = Upstream(free_port())
@@ -78,11 +77,18 @@ def upstreams(count: int) -> Iterator[list[Upstream]]:
             config.write_text(
                 CONFIG.format(folder=folder, port=upstream.port, answer=ANSWER)
             )
-            nginx = shutil.which("nginx") or "/usr/sbin/nginx"
-            command = [nginx, "-p", folder, "-e", f"{folder}/error", "-c", str(config)]
+            command = [
+                found("nginx") or "nginx",
+                "-p",
+                folder,
+                "-e",
+                f"{folder}/error",
+                "-c",
+                str(config),
+            ]
             stack.enter_context(running(command, port=upstream.port))
-            found.append(upstream)
-        yield found
+            fleet.append(upstream)
+        yield fleet
 
 
 def settled(fleet: Sequence[Upstream], patience: float = 5.0) -> list[int]:

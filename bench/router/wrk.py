@@ -1,11 +1,12 @@
 """wrk at saturation: 16 connections, as fast as the proxy answers."""
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
 import attrs
+
+from bench.router.programs import found
 
 CONNECTIONS = 16
 UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
@@ -43,7 +44,7 @@ def wrk(url: str, seconds: float, script: Path | None = None) -> Load:
     if script is not None:
         words += ["-s", str(script)]
     done = subprocess.run(
-        [shutil.which("wrk") or "wrk", *words, url],
+        [found("wrk") or "wrk", *words, url],
         check=True,
         capture_output=True,
         text=True,
@@ -56,10 +57,10 @@ def parsed(text: str) -> Load:
     """Read wrk's report."""
 
     def duration(pattern: str) -> float:
-        found = re.search(pattern + NUMBER, text)
-        if found is None:
+        match = re.search(pattern + NUMBER, text)
+        if match is None:
             raise ValueError(f"wrk said something unknown:\n{text}")
-        return float(found[1]) * UNITS[found[2]]
+        return float(match[1]) * UNITS[match[2]]
 
     count = re.search(r"(\d+) requests in ", text)
     errors = re.findall(r"(?:connect|read|write|timeout) (\d+)", text)
