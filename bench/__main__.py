@@ -3,7 +3,8 @@ Run every benchmark and print its marks: ``nox -s bench``.
 
 ``nox -s bench -- deploy ls`` runs two of them, ``nox -s bench -- router one four``
 two cases of the router's; ``--quick`` shows in a minute that everything works, and
-its figures mean nothing; ``--write FILE`` puts the router's results into a page.
+its figures mean nothing; ``--write FILE`` puts the router's results into a page,
+once all of them are there.
 """
 
 import argparse
@@ -27,6 +28,8 @@ def main() -> None:
         before, cases = _split(words.chosen)
     else:
         before, cases = words.chosen, []
+    if words.write is not None and (cases or words.quick):
+        parser.error("--write replaces the whole page: not with --quick, nor cases.")
     for name in before if words.chosen else VERBS:
         _verb(name)
     if not words.chosen or "router" in words.chosen:
