@@ -17,7 +17,8 @@ Front = Callable[[Any], AbstractAsyncContextManager[int]]
 
 
 def _listener() -> socket.socket:
-    sock = socket.socket()
+    # With the protocol named, asyncio turns Nagle's algorithm off.
+    sock = socket.socket(proto=socket.IPPROTO_TCP)
     sock.bind(("127.0.0.1", 0))
     sock.listen(2048)
     return sock
