@@ -213,12 +213,13 @@ async def test_an_early_answer_ends_the_upload(front: Any) -> None:
     async def main(wire: Wire) -> None:
         await wire.head()
         await wire.send(answer(b"too big", status=b"413 Too Large"))
-        wire.close()
+        await wire.until_closed()  # a reset could overtake the answer
 
     async with served(front, main, Echo()) as it, connected(it.port) as client:
         await client.send(POST + CHUNK)
         got = await asyncio.wait_for(client.answer(), 5)
         assert (got.status, got.body) == (413, b"too big")
+        await until(lambda: it.main.wires[0].has_ended)
         await it.settled()
         assert it.outcomes() == {"main_failed": 1}
         assert (await fetch(it.port, get(b"/unknown/"))).status == 404
