@@ -7,6 +7,7 @@ import inspect
 import pkgutil
 import re
 import runpy
+import shlex
 import tomllib
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
+import uvicorn
 
 import daeploy_lib
 import daeploy_lib.testing
@@ -51,10 +53,11 @@ def test_there_are_examples_in_docstrings() -> None:
     assert sum(bool(test.examples) for test in found) >= 30
 
 
-SESSION, CHANGE_OF_MAIN, ADDRESSES = blocks(README, "python")
+DEPLOY, APP, ASSIGN, UNDO, RELAX, ADDRESSES = blocks(README, "python")
+CURLS = [b for b in blocks(README, "console") if b.startswith("$ curl")]
 
 
-@pytest.mark.parametrize("code", [SESSION, CHANGE_OF_MAIN, ADDRESSES])
+@pytest.mark.parametrize("code", blocks(README, "python"))
 def test_the_readmes_code_compiles(code: str) -> None:
     """As modules of its own."""
     compile(code, "README.md", "exec")
@@ -73,36 +76,64 @@ def test_the_readmes_session(
     """Its lines run as they are, save for a project of the test's own."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DAEPLOY_STATE", str(state))
-    names: dict[str, Any] = {}
-    exec(own(SESSION, project), names)  # noqa: S102 - the README's words
+    run(DEPLOY, project)
     table = without_times(capsys.readouterr().out.strip())
     [promised] = [b for b in blocks(README, "") if b.startswith("MAIN")]
     assert table == without_times(promised.strip())
     serving = runpy.run_path(str(ROOT / "examples" / "serving.py"))["serving"]
-    with serving(names["app"]) as address:
-        answer = httpx.post(
-            f"{address}/services/hello/hello", json={"name": "Ada"}, timeout=20
-        )
-        alone = httpx.get(f"{address}/services/hello_2.0.0/docs", timeout=20)
-    assert answer.json() == "Hello Ada"
-    assert alone.status_code == 200
-    exec(own(CHANGE_OF_MAIN, project, expect_protection=True), names)  # noqa: S102
-    deployer: Deployer = names["deployer"]
-    deployer.assign("hello", "2.0.0")
-    deployer.kill("hello", "1.0.0")
-    assert [(s.version, s.is_main) for s in deployer.ls()] == [("2.0.0", True)]
-    deployer.close()
+    # An application may start as often as it likes.
+    app = [run(APP, project)["app"] for _ in range(2)][-1]
+    before, after = CURLS
+    with serving(app) as address:
+        check_answers(before, address)
+        names = run(ASSIGN, project)
+        check_answers(after, address)
+        deployer: Deployer = names["deployer"]
+        with deployer:
+            back, kill_shadow, kill_all = UNDO.splitlines()
+            run(back, project, **names)
+            check_answers(before, address)
+            run(kill_shadow, project, **names)
+            assert [(s.version, s.is_main) for s in deployer.ls()] == [("1.0.0", True)]
+            run(RELAX, project)
+            assert [s.version for s in deployer.ls()] == ["1.0.0", "3.0.0"]
+            run(kill_all, project, **names)
+            assert not deployer.ls()
 
 
-def own(code: str, project: str, *, expect_protection: bool = False) -> str:
-    """Return the README's code for a project of the test's own."""
+def run(code: str, project: str, **names: Any) -> dict[str, Any]:
+    """Run the README's code in a project of the test's own; return its names."""
     code = code.replace("Deployer()", f"Deployer(project={project!r})")
-    if expect_protection:
-        # After the rollback 1.0.0 is main again, and has a shadow.
-        lines = code.splitlines()
-        assert lines[-1].startswith('deployer.kill("hello", "1.0.0")')
-        code = "\n".join(lines[:-1])
-    return code
+    exec(code, names)  # noqa: S102 - the README's words
+    return names
+
+
+def check_answers(console: str, address: str) -> None:
+    """Send the requests of a console; each gets the answer that is shown."""
+    lines = iter(console.splitlines())
+    for line in lines:
+        _, curl, url, option, body = shlex.split(line)
+        assert (curl, option) == ("curl", "--json")
+        answer = httpx.post(
+            url.replace("http://127.0.0.1:8000", address),
+            content=body,
+            headers={"content-type": "application/json"},
+            timeout=20,
+        )
+        assert answer.text == next(lines)
+
+
+def test_the_readmes_server_has_the_options_it_names() -> None:
+    """And routes to the file that is shown above it."""
+    [install] = [b for b in blocks(README, "console") if b.startswith("pip install")]
+    packages, script, server = map(shlex.split, install.splitlines())
+    assert packages[2:] == [".", "fastapi", "uvicorn"]
+    assert DEPLOY.startswith(f"# {script[1]}\n")
+    module, _, name = server[1].partition(":")
+    assert APP.startswith(f"# {module}.py\n")
+    assert f"\n{name} = " in APP
+    options = {o for p in uvicorn.main.params for o in [*p.opts, *p.secondary_opts]}
+    assert set(server[2:]) <= options
 
 
 def without_times(table: str) -> str:
@@ -111,7 +142,7 @@ def without_times(table: str) -> str:
 
 
 def test_addresses_without_a_deployer() -> None:
-    """The README's third block makes a router."""
+    """The README's last block makes a router."""
     names: dict[str, Any] = {}
     exec(ADDRESSES, names)  # noqa: S102 - the README's words
     assert isinstance(names["app"], ShadowRouter)
