@@ -11,8 +11,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import attrs
+
 from daeploy_lib.domain.names import check_name
-from daeploy_lib.domain.service import Assignment, Leftover, LogLine, Service
+from daeploy_lib.domain.service import (
+    Assignment,
+    Leftover,
+    LogLine,
+    Service,
+    Status,
+)
 from daeploy_lib.domain.spec import Hardening, Mount, Readiness, Resources, Spec
 from daeploy_lib.errors import DaeployError
 from daeploy_lib.lifecycle.assigning import assign, rollback
@@ -57,6 +65,7 @@ class Deployer:
 
     Raises:
         ValueError: If the project's name is not allowed.
+        TypeError: If *runtime* is not a ``Runtime``.
 
     Example:
         >>> from daeploy_lib.testing import MemoryRuntime
@@ -76,6 +85,7 @@ class Deployer:
     ) -> None:
         self.project = check_name(project, "project")
         self.state = state_directory(state)
+        _check_runtime(runtime)
         self._runtime: Runtime = DockerRuntime() if runtime is None else runtime
         self._is_ephemeral = ephemeral
         # For an ephemeral one, with the process that deployed them.
@@ -231,11 +241,12 @@ class Deployer:
             RuntimeUnavailableError: If the runtime cannot be used.
         """
         project = self._open()
-        record = find_record(project.registry.versions(), name, version)
+        records = project.registry.versions()
+        record = find_record(records, name, version)
         return {
             "service": self.get(name, record.version),
             "spec": record.spec,
-            "runtime": project.runtime.details(running_instance(record)),
+            "runtime": project.runtime.details(running_instance(record, records)),
         }
 
     def logs(
@@ -259,6 +270,7 @@ class Deployer:
 
         Raises:
             ValueError: If *tail* is negative.
+            TypeError: If *since* is not a ``datetime``.
             ServiceNotFoundError, VersionNotFoundError: If it is not deployed,
                 or still being deployed.
             DeployError: At the first line, if it is gone.
@@ -266,9 +278,11 @@ class Deployer:
         """
         if tail is not None and tail < 0:
             raise ValueError(f"tail must be 0 or more, or None for all, not {tail!r}.")
-        record = find_record(self._open().registry.versions(), name, version)
+        _check_since(since)
+        records = self._open().registry.versions()
+        record = find_record(records, name, version)
         return self._runtime.logs(
-            running_instance(record),
+            running_instance(record, records),
             tail=tail,
             follow=follow,
             since=None if since is None else since.astimezone(),
@@ -301,6 +315,10 @@ class Deployer:
     def rollback(self, name: str) -> Service:
         """
         Assign the version that was main before this one; return it.
+
+        It is itself a change of main: a second rollback undoes the first, and
+        returns to the version that was rolled back from. To go further back,
+        assign a version of ``history``.
 
         Raises:
             ServiceNotFoundError: If no version of the name is deployed.
@@ -335,14 +353,15 @@ class Deployer:
         Remove a version, or every version of a name; return what was removed.
 
         It is unrouted first; requests in flight end, then it is asked to end.
-        A whole name goes shadows first, main last.
+        A whole name goes shadows first, main last. The status of what is
+        returned is ``exited``.
 
         Args:
             name: The service.
             version: The version; None: all of them.
             keep_image: Keep the image that was built.
-            grace: Seconds for requests in flight, and once more for the
-                version itself.
+            grace: Seconds that requests in flight may take to end, and once
+                more for the version itself. What is not over then is cut off.
 
         Raises:
             ValueError: If *grace* is negative or infinite.
@@ -357,11 +376,12 @@ class Deployer:
             killed = kill_name(project, name, keep_image=keep_image, grace=grace)
         else:
             killed = [kill(project, name, version, keep_image=keep_image, grace=grace)]
-        return Services(service_of(project, record, None) for record in killed)
+        gone = (service_of(project, record, None) for record in killed)
+        return Services(attrs.evolve(one, status=Status.exited) for one in gone)
 
     def kill_all(self, *, keep_image: bool = False, grace: float = 10.0) -> Services:
         """
-        Remove every version of every service of this project.
+        Remove every version of every service of this project; see ``kill``.
 
         Raises:
             ValueError: If *grace* is negative or infinite.
@@ -444,6 +464,26 @@ class Deployer:
                 opened = open_project(self.project, self.state, self._runtime)
             self._opened = opened
             return opened
+
+
+def _check_runtime(runtime: object) -> None:
+    is_runtime = not isinstance(runtime, type) and all(
+        callable(getattr(runtime, verb, None)) for verb in ("build", "start", "list")
+    )
+    if runtime is not None and not is_runtime:
+        raise TypeError(
+            f"runtime must be a Runtime, such as DockerRuntime(), not {runtime!r}. "
+            f'The project is named with Deployer(project="…"), '
+            f'the state directory with Deployer(state="…").'
+        )
+
+
+def _check_since(since: object) -> None:
+    if since is not None and not isinstance(since, datetime):
+        raise TypeError(
+            f"since must be a datetime, such as datetime.now() - "
+            f"timedelta(minutes=5), not {since!r}."
+        )
 
 
 def _check_grace(grace: float) -> None:

@@ -34,6 +34,12 @@ def _remedy(known: Sequence[str]) -> str:
     return "Name one of these, or deploy it first." if known else "Deploy it first."
 
 
+_WAIT = (
+    "Wait for that process, or end it: a repeated deploy then takes the version "
+    "over, and cleanup() removes what is left of it."
+)
+
+
 @attrs.define(slots=False, eq=False)
 class ServiceNotFoundError(RegistryError, LookupError):
     """No version of this name is deployed."""
@@ -51,35 +57,60 @@ class ServiceNotFoundError(RegistryError, LookupError):
 
 @attrs.define(slots=False, eq=False)
 class VersionNotFoundError(RegistryError, LookupError):
-    """The name is known, this version of it is not."""
+    """
+    The name is known, this version of it is not, or not yet, or no longer.
+
+    Attributes:
+        name: The service.
+        version: The version that was asked for.
+        known: The versions of it that are deployed.
+        reason: What is the matter with it; "" if it is not known at all.
+        owner: The process that is deploying or removing it now; "" if none is.
+    """
 
     name: str
     version: str
     known: Sequence[str] = ()
     reason: str = ""
+    owner: str = ""
 
     def __str__(self) -> str:
         what = self.reason or "is not deployed"
+        if self.owner:
+            what += f" by {self.owner}"
         known = ", ".join(self.known) or "none"
         return (
             f"Version {self.version!r} of {self.name!r} {what}. "
-            f"Deployed versions: {known}. {_remedy(self.known)}"
+            f"Deployed versions: {known}. "
+            f"{_WAIT if self.owner else _remedy(self.known)}"
         )
 
 
 @attrs.define(slots=False, eq=False)
 class VersionExistsError(RegistryError):
-    """The name and version are taken, or being deployed right now."""
+    """
+    The name and version are taken, or being deployed right now.
+
+    Attributes:
+        name: The service.
+        version: The version.
+        reason: Why it cannot be deployed.
+        owner: The process that is deploying or removing it now; "" if none is.
+    """
 
     name: str
     version: str
     reason: str = "is already deployed"
+    owner: str = ""
 
     def __str__(self) -> str:
-        return (
-            f"Version {self.version!r} of {self.name!r} {self.reason}. "
-            f"Deploy under another version, or kill that one first."
+        by = f" by {self.owner}" if self.owner else ""
+        remedy = (
+            _WAIT
+            if self.owner
+            else "Deploy under another version, or kill that one first."
         )
+        return f"Version {self.version!r} of {self.name!r} {self.reason}{by}. {remedy}"
 
 
 @attrs.define(slots=False, eq=False)

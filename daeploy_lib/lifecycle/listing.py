@@ -10,7 +10,7 @@ from daeploy_lib.errors import (
     VersionNotFoundError,
 )
 from daeploy_lib.lifecycle.project import Project
-from daeploy_lib.registry.records import State, VersionRecord
+from daeploy_lib.registry.records import State, VersionRecord, not_deployed
 from daeploy_lib.runtimes.base import Instance
 from daeploy_lib.runtimes.uptime import matches_uptime
 
@@ -113,21 +113,26 @@ def find_record(
     for record in of_name:
         if record.is_main if version is None else record.version == version:
             return record
-    known = tuple(r.version for r in of_name if r.state is State.deployed)
+    known = _known(of_name, name)
     if version is None:
-        raise VersionNotFoundError(name, "main", known, "does not exist yet")
+        # Main is on its way, or on its way out.
+        raise not_deployed(of_name[0], known)
     raise VersionNotFoundError(name, version, known)
 
 
-def running_instance(record: VersionRecord) -> str:
+def running_instance(record: VersionRecord, records: Sequence[VersionRecord]) -> str:
     """
-    Return the runtime's id of a version.
+    Return the runtime's id of a version; *records* are all that are known.
 
     Raises:
         VersionNotFoundError: If it is still being deployed.
     """
     if not record.deployed.instance:
-        raise VersionNotFoundError(
-            record.name, record.version, reason="is still being deployed"
-        )
+        raise not_deployed(record, _known(records, record.name))
     return record.deployed.instance
+
+
+def _known(records: Sequence[VersionRecord], name: str) -> tuple[str, ...]:
+    return tuple(
+        r.version for r in records if r.name == name and r.state is State.deployed
+    )

@@ -1,6 +1,7 @@
 """What the registry knows of one version, as a frozen value."""
 
 import enum
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import attrs
@@ -8,6 +9,7 @@ import orjson
 
 from daeploy_lib.domain.encoding import spec_from_json
 from daeploy_lib.domain.spec import Spec
+from daeploy_lib.errors import VersionNotFoundError
 from daeploy_lib.registry.owner import Owner
 
 
@@ -149,3 +151,22 @@ class VersionRecord:
 def from_timestamp(seconds: float) -> datetime:
     """Return seconds since the epoch as an aware time."""
     return datetime.fromtimestamp(seconds, UTC)
+
+
+def not_deployed(
+    record: VersionRecord, known: Sequence[str] = ()
+) -> VersionNotFoundError:
+    """
+    Return the error for a version that is still being deployed or removed.
+
+    Args:
+        record: What is known of it.
+        known: The versions of its name that are deployed.
+    """
+    verb = "deployed" if record.state is State.reserved else "removed"
+    owner = str(record.owner)
+    if record.owner.is_alive():
+        reason = f"is still being {verb}"
+    else:
+        reason, owner = f"was being {verb} by {owner}, which has ended", ""
+    return VersionNotFoundError(record.name, record.version, known, reason, owner)

@@ -31,6 +31,7 @@ from daeploy_lib.registry.records import (
     State,
     VersionRecord,
     from_timestamp,
+    not_deployed,
 )
 from daeploy_lib.registry.rows import (
     Change,
@@ -329,12 +330,7 @@ class Registry:
             records = _of_name(select_versions(connection, self._project), name)
             record = _find(records, name, version)
             if record.state is State.reserved and record.owner.is_alive():
-                raise VersionNotFoundError(
-                    name,
-                    version,
-                    _known(records),
-                    f"is still being deployed by {record.owner}",
-                )
+                raise not_deployed(record, _known(records))
             shadows = [
                 r.version
                 for r in records
@@ -384,7 +380,8 @@ def _reclaim(connection: sqlite3.Connection, spec: Spec) -> bool:
     owner = Owner.from_json(row["owner"])
     if owner.is_alive():
         verb = "deployed" if row["state"] == State.reserved else "removed"
-        raise VersionExistsError(spec.name, spec.version, f"is being {verb} by {owner}")
+        reason = f"is being {verb}"
+        raise VersionExistsError(spec.name, spec.version, reason, str(owner))
     connection.execute(
         "DELETE FROM versions WHERE project = ? AND name = ? AND version = ?", key
     )
@@ -408,10 +405,7 @@ def _find(records: Sequence[VersionRecord], name: str, version: str) -> VersionR
 def _check_deployed(records: Sequence[VersionRecord], name: str, version: str) -> None:
     record = _find(records, name, version)
     if record.state is not State.deployed:
-        verb = "deployed" if record.state is State.reserved else "removed"
-        raise VersionNotFoundError(
-            name, version, _known(records), f"is still being {verb}"
-        )
+        raise not_deployed(record, _known(records))
 
 
 def _known(records: Sequence[VersionRecord]) -> tuple[str, ...]:

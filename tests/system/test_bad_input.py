@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,22 @@ def test_a_wrong_project_or_name_for_a_new_service(tmp_path: Path, name: str) ->
     with pytest.raises(ValueError, match=NAME):
         Deployer(state=tmp_path / "state").init(name, tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("runtime", ["my-project", 5, DockerRuntime])
+def test_a_wrong_runtime(runtime: Any) -> None:
+    """Such as the project's name by position: it is said how that is given."""
+    with pytest.raises(TypeError, match=r'must be a Runtime.*Deployer\(project="…"\)'):
+        Deployer(runtime)
+
+
+@pytest.mark.parametrize("since", [5, "5m", timedelta(minutes=5)])
+def test_a_wrong_beginning_of_a_log(tmp_path: Path, since: Any) -> None:
+    """It is said what is taken, before anything is asked for."""
+    deployer = Deployer(state=tmp_path / "state")
+    with pytest.raises(TypeError, match="since must be a datetime, such as"):
+        deployer.logs("hello", since=since)
+    assert not (tmp_path / "state").exists()
 
 
 # ------------------------------------------------- services that do not come up

@@ -50,7 +50,7 @@ _DEPLOY = ("It failed. Look.", "hello", "1.0.0", "start", 137, True, ("one", "tw
 EXAMPLES: list[DaeployError] = [
     ServiceNotFoundError("hello", ("other",)),
     VersionNotFoundError("hello", "1.0.0", ("2.0.0",), "is still being removed"),
-    VersionExistsError("hello", "1.0.0", "is being deployed by process 1"),
+    VersionExistsError("hello", "1.0.0"),
     RouteConflictError("hello", "1.0.0", "hello_1.0.0", "service x"),
     MainProtectedError("hello", "1.0.0", ("2.0.0",)),
     StaleAssignError("hello", "1.0.0", "2.0.0", None),
@@ -130,6 +130,23 @@ def test_messages_without_anything_known_still_have_a_remedy() -> None:
         "Deploy it first."
     )
     assert str(DeployError("No engine.")) == "No engine."
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        VersionExistsError("hello", "1", "is being deployed", "process 7"),
+        VersionNotFoundError("hello", "1", (), "is being deployed", "process 7"),
+    ],
+)
+def test_a_version_that_a_process_works_on_is_waited_for(error: DaeployError) -> None:
+    """It cannot be killed, and deploying it again is refused until that has ended."""
+    text = str(error)
+    assert text.startswith("Version '1' of 'hello' is being deployed by process 7. ")
+    assert text.endswith(
+        "Wait for that process, or end it: a repeated deploy then takes the version "
+        "over, and cleanup() removes what is left of it."
+    )
 
 
 def test_a_deploy_error_tells_programs_what_people_read() -> None:

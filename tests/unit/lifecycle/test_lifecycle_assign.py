@@ -1,6 +1,7 @@
 """Assign and rollback: main changes to a ready version, or not at all."""
 
 import contextlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -88,8 +89,9 @@ def test_a_version_that_is_still_being_deployed(
         lambda: trio.inspect("hello", "4.0.0"),
     ]
     for attempt in attempts:
-        with pytest.raises(VersionNotFoundError, match="is still being deployed"):
+        with pytest.raises(VersionNotFoundError, match="is still being deployed") as e:
             attempt()
+        assert e.value.known == ("1.0.0", "2.0.0", "3.0.0")
     assert trio.get("hello", "4.0.0").status is Status.deploying
     assert main_of(trio) == "1.0.0"
 
@@ -117,6 +119,19 @@ def test_unknown_names_and_versions(trio: Deployer) -> None:
     assert [s.version for s in trio.ls("hello", "2.0.0")] == ["2.0.0"]
     with pytest.raises(ValueError, match="tail must be 0 or more"):
         trio.logs("hello", tail=-1)
+
+
+def test_the_first_version_of_a_name_is_still_being_deployed(
+    deployer: Deployer, opened: Project
+) -> None:
+    """Who asks for main is told which version comes, and from which process."""
+    opened.registry.reserve(Reservation.of(Spec("default", "slow", "1.0.0")))
+    words = "Version '1.0.0' of 'slow' is still being deployed by process"
+    for verb in (deployer.get, deployer.logs, deployer.inspect, deployer.kill):
+        with pytest.raises(VersionNotFoundError) as early:
+            verb("slow")
+        assert str(early.value).startswith(f"{words} {os.getpid()} on ")
+        assert "Wait for that process" in str(early.value)
 
 
 def test_rollback_and_again(trio: Deployer) -> None:

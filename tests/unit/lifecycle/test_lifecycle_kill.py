@@ -158,6 +158,13 @@ def test_kill_all_goes_on_when_another_process_is_faster(
     assert not pair.ls()
 
 
+def test_what_was_killed_has_exited(pair: Deployer, source: Path) -> None:
+    """It is returned as what was removed on purpose, and not as missing."""
+    [shadow] = pair.kill("hello", "2.0.0")
+    pair.deploy("hello", "3.0.0", source)
+    assert [shadow.status, *(s.status for s in pair.kill_all())] == [Status.exited] * 3
+
+
 def test_nothing_to_kill(deployer: Deployer, opened: Project, source: Path) -> None:
     """Unknown names and versions, and one that is still being deployed."""
     with pytest.raises(ServiceNotFoundError):
