@@ -85,6 +85,8 @@ def plain_head(headers: Iterable[Header], limit: int) -> PlainHead | None:
         host is None
         or len(block) > limit
         or len(lines) >= MAX_HEADERS
+        # A value with a line of its own in it would look like two good lines.
+        or block.count(b"\n") != len(lines)
         or not _HOST.fullmatch(host)
         or not _LINES.fullmatch(block)
     ):
