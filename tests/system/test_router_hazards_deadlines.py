@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+import psutil
 import pytest
 
 from daeploy_lib.domain.route import Route
@@ -122,6 +123,7 @@ async def test_a_stopped_shadow_is_dropped_and_comes_back(
 
         first = await ask(3)
         os.kill(pid, signal.SIGSTOP)
+        await until(lambda: psutil.Process(pid).status() == psutil.STATUS_STOPPED)
         stopped = await ask(20)
         assert stopped["timeout"] - first.get("timeout", 0) == 20
         os.kill(pid, signal.SIGCONT)
