@@ -7,9 +7,16 @@ from typing import Any
 
 import pytest
 
+from daeploy_lib.domain.route import Route
 from daeploy_lib.router.marks import Marks
 from daeploy_lib.router.policy import MirrorPolicy
-from daeploy_lib.testing import ReceivedRequest, answer
+from daeploy_lib.shadow_router import ShadowRouter
+from daeploy_lib.testing import (
+    AsgiDriver,
+    ReceivedRequest,
+    ScriptedUpstream,
+    answer,
+)
 from router_fronts import FRONTS, connected, fetch, get, until
 from router_served import ByPath, replying, served
 
@@ -258,3 +265,17 @@ async def test_nothing_is_followed_stored_or_taken_from_the_environment(
     for version in (main, shadow):
         assert [r.line.split()[1] for r in version.requests] == [b"/", b"/next"]
         assert all(request.header(b"cookie") == [] for request in version.requests)
+
+
+@pytest.mark.parametrize("value", [b"a\r\nx-role: admin", b"a\nb: c", b"a\rb", b"a\0b"])
+async def test_a_line_break_that_a_server_lets_through_is_refused(value: bytes) -> None:
+    """No server here does; if one did, no version would see two fields."""
+    main = ByPath({})
+    async with ScriptedUpstream(main) as upstream:
+        router = ShadowRouter({"hello": Route({"1": upstream.address}, main="1")})
+        fields = [(b"host", b"h"), (b"accept", value)]
+        call = AsgiDriver(router).request("GET", b"/hello/", headers=fields)
+        assert (await call.start())[0] == 400
+        await call.body()
+        assert upstream.wires == []
+        await router.aclose()
