@@ -20,7 +20,7 @@ from daeploy_lib.router.policy import Limits, MirrorPolicy, Timeouts
 from daeploy_lib.router.refusal import Refusal, refusal_events
 from daeploy_lib.router.routing import RouteSource, RouteTable, StaticSource
 from daeploy_lib.router.trust import TrustedPeers
-from daeploy_lib.router.websocket import refuse_websocket
+from daeploy_lib.router.websocket.serving import WebSockets
 
 Scope = Mapping[str, Any]
 
@@ -65,7 +65,9 @@ class ShadowRouter:
 
     Not guaranteed: fields that the server in front adds to every answer, such
     as a second ``date`` (uvicorn: ``--no-date-header --no-server-header``).
-    WebSockets are refused for now.
+    A WebSocket's messages pass both ways, with subprotocols and close codes;
+    the client's are copied to the shadows. Fragments are joined, and extensions
+    such as compression are not passed on.
 
     Args:
         source: A ``Deployer``, whose registry is followed from request to
@@ -112,6 +114,7 @@ class ShadowRouter:
             judge=not_compared,
             tally=self._tally,
         )
+        self._sockets = WebSockets(self._settings, self._source, self._entered)
         self._table = RouteTable(self._source.last)
         self._states: dict[asyncio.AbstractEventLoop, LoopState] = {}
         self._state: LoopState | None = None
@@ -121,7 +124,7 @@ class ShadowRouter:
         if scope["type"] == "http":
             await self._serve(scope, receive, send)
         elif scope["type"] == "websocket":
-            await refuse_websocket(scope, receive, send)
+            await self._sockets.serve(scope, receive, send, self._loop_state())
         elif scope["type"] == "lifespan":
             await self._live(receive, send)
         else:
@@ -152,6 +155,7 @@ class ShadowRouter:
         state = self._states.pop(asyncio.get_running_loop(), None)
         if state is not None:
             self._state = None
+            self._sockets.close_soon(state)
             await state.drain(drain)
 
     def stats(self) -> Mapping[str, object]:
@@ -160,7 +164,8 @@ class ShadowRouter:
 
         Keys: ``in_flight``, ``held_bytes``, ``connections``, ``relayed``,
         ``broken``, ``client_gone``, ``refused`` (by status), and ``shadows``:
-        by name and version, ``requests``, ``in_flight`` and ``outcomes``.
+        by name and version, ``requests``, ``in_flight``, ``messages`` and
+        ``outcomes``.
         """
         connections = sum(state.connections for state in self._states.values())
         return {"connections": connections, **self._tally.as_mapping()}
@@ -196,13 +201,7 @@ class ShadowRouter:
             if first["type"] != "http.request":
                 raise ClientGoneError
         is_empty = first is not None and not (first.get("body") or first["more_body"])
-        entered = None
-        while entered is None:
-            routes, is_sure = self._source.poll(), True
-            if routes is None:
-                routes, is_sure = await self._changed_routes()
-            entered = self._enter(scope, routes, is_sure=is_sure, is_empty=is_empty)
-        plan, main_slot, slots = entered
+        plan, main_slot, slots = await self._entered(scope, is_empty=is_empty)
         try:
             exchange = Exchange(
                 plan,
@@ -217,6 +216,18 @@ class ShadowRouter:
             await exchange.run()
         finally:
             self._source.leave(main_slot)
+
+    async def _entered(
+        self, scope: Scope, *, is_empty: bool = True
+    ) -> tuple[Plan, object, list[object]]:
+        """Decide by routes that are still the same once the request is noted."""
+        entered = None
+        while entered is None:
+            routes, is_sure = self._source.poll(), True
+            if routes is None:
+                routes, is_sure = await self._changed_routes()
+            entered = self._enter(scope, routes, is_sure=is_sure, is_empty=is_empty)
+        return entered
 
     def _enter(
         self,

@@ -9,22 +9,26 @@ when it ends.
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from daeploy_lib.router.deadlines import DeadlineQueue
 from daeploy_lib.router.policy import Limits, Timeouts
 from daeploy_lib.router.pool import Pool
 from daeploy_lib.router.routing import Target
 
-if TYPE_CHECKING:
-    from daeploy_lib.router.exchange import Exchange
-    from daeploy_lib.router.shadows import Copy
-
 # Most answers are complete before it is worth asking whether the client is
 # still there; nobody gone is missed for a second.
 WATCH_AFTER_SECONDS = 0.1
 
 _POOLS_BEFORE_LOOKING = 64
+
+
+class UnderWay(Protocol):
+    """An exchange, a copy, or a WebSocket of either kind."""
+
+    def give_up(self) -> None:
+        """End at once, because the router is closing."""
+        ...
 
 
 class LoopState:
@@ -45,7 +49,7 @@ class LoopState:
         self.idle = DeadlineQueue(loop, timeouts.idle)
         self.shadow = DeadlineQueue(loop, timeouts.shadow)
         self.watch = DeadlineQueue(loop, WATCH_AFTER_SECONDS)
-        self._under_way: set[Exchange | Copy] = set()
+        self._under_way: set[UnderWay] = set()
         self._quiet: asyncio.Event | None = None
         self._pools: dict[tuple[str, str, object], Pool] = {}
         # A target is an object for as long as the routes do not change.
@@ -92,11 +96,11 @@ class LoopState:
         """How many connections are open."""
         return sum(len(pool) for pool in self._pools.values())
 
-    def began(self, one: "Exchange | Copy") -> None:
+    def began(self, one: UnderWay) -> None:
         """Note an exchange, or a copy, as under way; a copy may outlive it."""
         self._under_way.add(one)
 
-    def ended(self, one: "Exchange | Copy") -> None:
+    def ended(self, one: UnderWay) -> None:
         """Note that it is over."""
         self._under_way.discard(one)
         if self._quiet is not None and not self._under_way:

@@ -14,7 +14,7 @@ class Outcome(enum.StrEnum):
         differ: Both answered, and the answers do not agree.
         shadow_error: The shadow broke off or sent what is no HTTP answer.
         timeout: The shadow was not done within its deadline.
-        refused: The shadow accepted no connection.
+        refused: The shadow accepted no connection, or no WebSocket.
         dropped_in_flight: Too many copies to this shadow were under way.
         dropped_bytes: The shadow took an upload too slowly; its copy was aborted.
         not_sampled: The policy's sample left the request out.
@@ -77,13 +77,15 @@ class VersionTally:
     Attributes:
         requests: Requests of the service that this shadow could have got.
         in_flight: Copies under way.
+        messages: It sent over WebSockets; all were thrown away.
     """
 
-    __slots__ = ("_outcomes", "in_flight", "requests")
+    __slots__ = ("_outcomes", "in_flight", "messages", "requests")
 
     def __init__(self) -> None:
         self.requests = 0
         self.in_flight = 0
+        self.messages = 0
         self._outcomes: dict[Outcome, int] = dict.fromkeys(Outcome, 0)
 
     def count(self, outcome: Outcome) -> None:
@@ -143,6 +145,7 @@ class Tally:
             shadows.setdefault(name, {})[version] = {
                 "requests": tally.requests,
                 "in_flight": tally.in_flight,
+                "messages": tally.messages,
                 "outcomes": tally.outcomes,
             }
         return {

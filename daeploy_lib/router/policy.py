@@ -122,6 +122,8 @@ class Limits:
             before the rest is not read.
         max_header_bytes: Size of a request's headers, of its target, and of an
             answer's headers. Larger requests get 431 or 414, answers 502.
+        max_message_bytes: Size of a WebSocket message, joined from its
+            fragments; a larger one closes the connection with 1009.
 
     Raises:
         ValueError: If a bound is not above 0.
@@ -136,6 +138,8 @@ class Limits:
     max_capture_bytes: int = attrs.field(default=1 * MIB, validator=_whole)
     # A query of ten thousand pairs must pass (Go's QueryParameterSmuggling).
     max_header_bytes: int = attrs.field(default=256 * KIB, validator=_whole)
+    # What uvicorn and hypercorn take of a client: both hops have one limit.
+    max_message_bytes: int = attrs.field(default=16 * MIB, validator=_whole)
 
 
 @attrs.frozen

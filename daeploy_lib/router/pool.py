@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from daeploy_lib.router.connection import Connection
@@ -12,6 +13,7 @@ from daeploy_lib.router.routing import Endpoint
 
 if TYPE_CHECKING:
     from daeploy_lib.router.upstream import Call
+    from daeploy_lib.router.websocket.channel import Channel
 
 # Below uvicorn's keep-alive of 5 s, the shortest of the common servers, so
 # that it is we who close first (envoy#2324).
@@ -47,7 +49,7 @@ class Pool:
         self._connect = connect
         self._limit = limit
         self._idle: list[Connection] = []
-        self._all: set[Connection] = set()
+        self._all: set[Connection | Channel] = set()
         self._sweeper: asyncio.TimerHandle | None = None
         self._addresses: list[Address] = []
         self._resolved_at = 0.0
@@ -82,10 +84,30 @@ class Pool:
 
     def dial(self, call: "Call") -> Dial:
         """Begin to open a connection for the call, which hears of it."""
+        return self.open(lambda: Connection(self, call, self._limit), call.failed)
+
+    def open(
+        self,
+        factory: Callable[[], "Connection | Channel"],
+        failed: Callable[[Failure], None],
+    ) -> Dial:
+        """
+        Begin to open a connection of any kind.
+
+        Args:
+            factory: Makes it; it tells the pool by ``forget`` when it has ended.
+            failed: Told why no connection came up.
+        """
+
+        def make() -> "Connection | Channel":
+            connection = factory()
+            self._all.add(connection)
+            return connection
+
         dial = Dial(
             self._loop,
-            lambda: self._make(call),
-            lambda failure: self._failed(call, failure),
+            make,
+            lambda failure: self._failed(failed, failure),
             self._connect,
         )
         dial.start()
@@ -114,10 +136,10 @@ class Pool:
         if self._sweeper is None:
             self._sweeper = self._loop.call_later(MAX_IDLE_SECONDS, self._sweep)
 
-    def forget(self, connection: Connection) -> None:
+    def forget(self, connection: "Connection | Channel") -> None:
         """Drop a connection that has ended."""
         self._all.discard(connection)
-        if connection in self._idle:
+        if isinstance(connection, Connection) and connection in self._idle:
             self._idle.remove(connection)
 
     def close(self) -> None:
@@ -129,15 +151,10 @@ class Pool:
         for connection in tuple(self._all):
             connection.abort()
 
-    def _make(self, call: "Call") -> Connection:
-        connection = Connection(self, call, self._limit)
-        self._all.add(connection)
-        return connection
-
-    def _failed(self, call: "Call", failure: Failure) -> None:
+    def _failed(self, failed: Callable[[Failure], None], failure: Failure) -> None:
         if not self._endpoint.is_literal:
             self._addresses = []  # it may have moved
-        call.failed(failure)
+        failed(failure)
 
     def _sweep(self) -> None:
         self._sweeper = None

@@ -115,7 +115,7 @@ async def test_a_root_path_of_the_server_is_in_the_prefix(target: bytes) -> None
 
 
 async def test_a_websocket_is_refused_in_order() -> None:
-    """Until WebSockets are proxied, a handshake is closed with a reason."""
+    """A handshake to what is not there gets an HTTP answer with the reason."""
     router = ShadowRouter({})
     async with uvicorn_httptools(router) as port:
         handshake = get(
@@ -128,8 +128,8 @@ async def test_a_websocket_is_refused_in_order() -> None:
             ],
         )
         got = await fetch(port, handshake)
-        assert got.status == 501
-        assert b"WebSocket" in got.body
+        assert got.status == 404
+        assert b"No service" in got.body
 
 
 async def test_a_server_without_denial_answers_gets_a_close() -> None:
@@ -143,7 +143,8 @@ async def test_a_server_without_denial_answers_gets_a_close() -> None:
         sent.append(event)
 
     router = ShadowRouter({})
-    await router({"type": "websocket", "path": "/hello/"}, receive, send)
+    scope = {"type": "websocket", "path": "/hello/", "headers": [(b"host", b"h")]}
+    await router(scope, receive, send)
     assert sent == [{"type": "websocket.close", "code": 1013}]
     with pytest.raises(ValueError, match="scope type"):
         await router({"type": "telepathy"}, receive, send)

@@ -1,0 +1,1 @@
+"""WebSockets: proxied to main, the client's messages copied to the shadows."""

@@ -1,0 +1,370 @@
+"""
+One WebSocket's life: main's handshake, messages both ways, the end both ways.
+
+Neither side is read from while the other takes no more.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import TYPE_CHECKING, Any
+
+from daeploy_lib.router.failure import (
+    AnswerBrokenError,
+    ClientGoneError,
+    Failure,
+    refusal_for,
+)
+from daeploy_lib.router.inbound import Event, Inbound, Receive
+from daeploy_lib.router.mirroring import spare_copies
+from daeploy_lib.router.outcome import Outcome
+from daeploy_lib.router.plan import Plan, Settings
+from daeploy_lib.router.refusal import Refusal
+from daeploy_lib.router.routing import RouteSource
+from daeploy_lib.router.websocket.answer import Denied
+from daeploy_lib.router.websocket.channel import LINGER_SECONDS, Channel, direct_pool
+from daeploy_lib.router.websocket.codec import (
+    ABNORMAL,
+    GONE,
+    NO_STATUS,
+    SERVICE_RESTART,
+    TOO_BIG,
+    Close,
+    code_to_send,
+    message_size,
+)
+from daeploy_lib.router.websocket.copies import SocketCopy, start_socket_copies
+from daeploy_lib.router.websocket.denial import deny
+from daeploy_lib.router.websocket.handshake import Accepted, upgrading
+
+if TYPE_CHECKING:
+    from daeploy_lib.router.loops import LoopState
+
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+_log = logging.getLogger(__name__)
+
+# Bytes of main's messages that may wait for the client, as for answers.
+_BUFFER = 256 * 1024
+
+# What a message costs beside its bytes: empty ones are not free.
+_PER_MESSAGE = 64
+
+
+class Session:
+    """
+    One WebSocket, from client to main, and copied.
+
+    Args:
+        plan: What was decided of its handshake.
+        scope: The server's.
+        state: What belongs to the loop.
+        settings: Of the router.
+        source: Told when the WebSockets to shadows end.
+        slots: Of the shadows in the source, in their order.
+        receive: The server's; the connect event has been taken.
+        send: The server's.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        scope: Mapping[str, Any],
+        state: "LoopState",
+        settings: Settings,
+        *,
+        source: RouteSource,
+        slots: list[object],
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        self._plan = plan
+        self._scope = scope
+        self._state = state
+        self._settings = settings
+        self._source = source
+        self._slots = slots
+        self._send = send
+        self._inbound = Inbound(receive, self._on_event)
+        self._offered: list[str] = list(scope.get("subprotocols") or ())
+        self._copies: list[SocketCopy] = []
+        self._answer: Accepted | Denied | None = None
+        self._failure: Failure | None = None
+        self._queue: deque[str | bytes] = deque()
+        self._queued = 0
+        self._from_main: Close | None = None
+        self._from_client: Close | None = None
+        self._from_us: Close | None = None
+        self._unsent = 0
+        self._is_over = False
+        self._waiter: asyncio.Future[None] | None = None
+        self._main = Channel(
+            direct_pool(state, plan.main),
+            upgrading(plan.main_head(), self._offered),
+            self,
+            settings.limits,
+            keeps=True,
+        )
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """That it runs on."""
+        return self._state.loop
+
+    async def run(self) -> None:
+        """
+        Relay until one side has ended.
+
+        Raises:
+            Refusal: If main cannot be reached; the client has not been answered.
+            AnswerBrokenError: If main went away; the client has been told.
+            ClientGoneError: If the client went away; main has been told.
+        """
+        self._state.began(self)
+        outcome = Outcome.main_failed
+        try:
+            answer = await self._handshake()
+            if isinstance(answer, Denied):
+                await deny(self._scope, self._send, answer)
+                return
+            await self._accept(answer)
+            await self._relay()
+            outcome = await self._end()
+        except ClientGoneError:
+            outcome = Outcome.client_gone
+            if self._is_over and self._from_main is None:
+                await self._wait_for_main()
+            raise
+        except asyncio.CancelledError:
+            outcome = Outcome.client_gone
+            raise
+        finally:
+            self._close(outcome)
+
+    def close_soon(self) -> None:
+        """Say goodbye to both sides, because the router is closing."""
+        self._from_us = self._from_us or Close(SERVICE_RESTART, "restart")
+        self._wake()
+
+    def give_up(self) -> None:
+        """End at once, because the router is closing."""
+        self.close_soon()
+        self._main.abort()
+        self._failure = self._failure or Failure.closed
+
+    # The handshake
+
+    async def _handshake(self) -> Accepted | Denied:
+        self._state.first_byte.start(self, self._late)
+        self._main.start()
+        try:
+            while self._answer is None:
+                if self._from_client is not None:
+                    raise ClientGoneError
+                if self._from_us is not None:
+                    raise Refusal(503, "The router is closing.")
+                if self._failure is not None:
+                    target = self._plan.main
+                    raise refusal_for(self._failure, target.name, target.version)
+                await self._change()
+        finally:
+            self._state.first_byte.stop(self)
+        return self._answer
+
+    async def _accept(self, answer: Accepted) -> None:
+        slots, self._slots = self._slots, []
+        try:
+            self._copies = start_socket_copies(
+                self._plan,
+                self._state,
+                self._settings,
+                self._source,
+                slots,
+                offered=self._offered,
+            )
+        except Exception:  # noqa: BLE001 - a copy cannot hurt main (rule 19)
+            _log.exception("starting the copies failed")
+        await self._tell(
+            {
+                "type": "websocket.accept",
+                "subprotocol": answer.subprotocol,
+                "headers": answer.headers,
+            }
+        )
+        self.channel_has_room()
+
+    def _late(self) -> None:
+        self._main.abort()
+        self.channel_failed(Failure.first_byte_timeout)
+
+    # Main to client
+
+    async def _relay(self) -> None:
+        """Send main's messages until any side ends."""
+        while self._from_client is None:
+            if self._queue:
+                message = self._queue.popleft()
+                self._queued -= message_size(message) + _PER_MESSAGE
+                if self._queued <= _BUFFER:
+                    self._main.resume_reading()
+                kind = "text" if isinstance(message, str) else "bytes"
+                await self._tell({"type": "websocket.send", kind: message})
+            elif self._from_main is not None or self._from_us is not None:
+                return
+            else:
+                await self._change()
+
+    async def _tell(self, event: MutableMapping[str, Any]) -> None:
+        try:
+            await self._send(event)
+        except (OSError, RuntimeError) as error:
+            # ASGI 2.4, and how older servers say that it is too late to send.
+            self._say_goodbye(self._from_client or GONE)
+            raise ClientGoneError from error
+
+    async def _end(self) -> Outcome:
+        """Pass the end on to the other side; return what became of the copies."""
+        client, main, ours = self._from_client, self._from_main, self._from_us
+        if main is None:
+            self._say_goodbye(client or ours or GONE)
+            if client is None:
+                await self._tell_end(ours or GONE)
+            await self._wait_for_main()
+        elif client is None:
+            await self._tell_end(main)
+            if not main.is_clean:
+                target = self._plan.main
+                raise AnswerBrokenError(
+                    f"version {target.version!r} of {target.name!r}: WebSocket ended "
+                    f"with {main.code} {main.reason}"
+                )
+        if client is not None and client.code == ABNORMAL:
+            raise ClientGoneError
+        self._finish_copies(client or main or ours or GONE)
+        return Outcome.incomparable
+
+    async def _tell_end(self, close: Close) -> None:
+        # granian would wait with the close until a message has been received.
+        self._inbound.stop()
+        # ASGI has no way to send a close frame without a code.
+        code = 1000 if close.code == NO_STATUS else code_to_send(close.code)
+        reason = close.reason if close.is_clean else ""
+        await self._tell({"type": "websocket.close", "code": code, "reason": reason})
+
+    def _say_goodbye(self, close: Close) -> None:
+        self._is_over = True
+        self._main.resume_reading()
+        self._main.close(close.code, close.reason)
+
+    async def _wait_for_main(self) -> None:
+        """Wait a while for main's close frame."""
+        late = self.loop.call_later(LINGER_SECONDS, self._main_is_late)
+        try:
+            while self._from_main is None:
+                await self._change()
+        finally:
+            late.cancel()
+
+    def _main_is_late(self) -> None:
+        self._main.abort()
+        self.channel_closed(GONE)
+
+    # Client to main
+
+    def _on_event(self, event: Event) -> None:
+        if self._is_over or self._from_main is not None:
+            return
+        if event["type"] != "websocket.receive":
+            code = event.get("code", ABNORMAL)
+            self._from_client = Close(code, event.get("reason") or "")
+            self._wake()
+            return
+        text = event.get("text")
+        message: str | bytes = text if text is not None else event.get("bytes") or b""
+        if message_size(message) > self._settings.limits.max_message_bytes:
+            self._from_us = Close(TOO_BIG, "message too big")
+            self._wake()
+            return
+        self._main.send(message)
+        for copy in self._copies:
+            copy.send(message)
+        if self._main.is_paused:
+            self._watch_main()
+        else:
+            self._inbound.pull()
+
+    def _watch_main(self) -> None:
+        """See to it that main takes something now and then."""
+        self._unsent = self._main.unsent
+        self._state.idle.start(self, self._look_at_main)
+
+    def _look_at_main(self) -> None:
+        if self._main.unsent != self._unsent:
+            self._watch_main()  # it takes a large message, slowly
+        else:
+            self._main_is_late()
+
+    # Main's side
+
+    def channel_answered(self, answer: Accepted | Denied) -> None:
+        """Note what main says of the handshake."""
+        self._answer = answer
+        self._wake()
+
+    def channel_failed(self, failure: Failure) -> None:
+        """Note that main says nothing."""
+        self._failure = failure
+        self._wake()
+
+    def channel_received(self, message: str | bytes) -> None:
+        """Keep a message until the client takes it."""
+        if self._is_over:
+            return
+        self._queue.append(message)
+        self._queued += message_size(message) + _PER_MESSAGE
+        if self._queued > _BUFFER:
+            self._main.pause_reading()
+        self._wake()
+
+    def channel_closed(self, close: Close) -> None:
+        """Note that main has ended."""
+        self._from_main = close
+        self._wake()
+
+    def channel_has_room(self) -> None:
+        """Ask the client for the next message."""
+        self._state.idle.stop(self)
+        accepted = isinstance(self._answer, Accepted)
+        if accepted and not (self._main.is_paused or self._is_over):
+            self._inbound.pull()
+
+    # The end
+
+    def _finish_copies(self, close: Close) -> None:
+        for copy in self._copies:
+            copy.finish(close)
+        self._copies = []
+
+    def _close(self, outcome: Outcome) -> None:
+        """Leave nothing behind but copies that finish on their own."""
+        for copy in self._copies:
+            copy.drop(outcome)
+        spare_copies(self._plan, self._settings, self._source, self._slots, outcome)
+        self._is_over = True
+        if self._from_main is None:
+            self._main.abort()
+        self._inbound.close()
+        self._state.idle.stop(self)
+        self._state.ended(self)
+
+    async def _change(self) -> None:
+        self._waiter = self.loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
