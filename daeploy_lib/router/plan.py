@@ -151,7 +151,10 @@ def make_plan(
     else:
         lines = plain.block + _forwarding(scope, plain.host, place, settings)
         head = _Head(lines, lines)
-    spared = _spared(destination, scope["method"], settings, policy, head)
+    is_marked = head.mark is not None
+    spared = _spared(
+        destination, scope, location.rest, settings, policy, is_marked=is_marked
+    )
     return Plan(
         destination,
         main,
@@ -255,16 +258,24 @@ def _prefix(place: tuple[str, str]) -> bytes:
 
 def _spared(
     destination: Destination,
-    method: str,
+    scope: Mapping[str, Any],
+    rest: bytes,
     settings: Settings,
     policy: MirrorPolicy,
-    head: _Head,
+    *,
+    is_marked: bool,
 ) -> Outcome | None:
     """Return why no shadow gets a copy; None if they do."""
     if not destination.shadows:
         return None
-    if head.mark is not None or not policy.copies(method):
+    if is_marked or not policy.copies(scope["method"]):
         return Outcome.excluded
+    if policy.asks_more:
+        if not policy.allows(rest, scope["headers"]):
+            return Outcome.excluded
+        sticks = policy.sticks(scope["headers"])
+        if sticks is not None:
+            return None if sticks else Outcome.not_sampled
     place = settings.tally.place_in_sample(destination.name)
     return None if policy.samples(place) else Outcome.not_sampled
 

@@ -1,10 +1,18 @@
 """Which requests are copied, how much a copy may cost, how long things may take."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import attrs
+
+from daeploy_lib.router.rules import (
+    Rule,
+    header_name,
+    in_sample,
+    parse_rule,
+    rule_texts,
+)
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})  # RFC 9110, section 9.2.1
 
@@ -60,10 +68,19 @@ class MirrorPolicy:
             that writes must look at ``x-daeploy-role: shadow``.
         withhold: Names of request headers that shadows do not get, such as
             ``["authorization", "cookie"]``.
+        rules: Which paths and headers are copied; the first rule that matches
+            decides. ``"/predict/*"`` is a path below the service, ``"x-beta"`` a
+            header, ``"x-tenant: acme*"`` one with a value, and ``"!"`` before
+            any of them keeps what matches from the shadows. Where none matches,
+            all is copied if every rule begins with ``"!"``, and nothing if not.
+        sticky: Name of a request header, such as ``"x-user"``, by whose value to
+            sample: the same value always gets the same decision, in every
+            process, and who is in a smaller sample is in every larger one.
+            Requests without it are counted.
 
     Raises:
-        ValueError: If the rate is outside 0 to 1, or the word for methods is
-            unknown.
+        ValueError: If the rate is outside 0 to 1, the word for methods is
+            unknown, or a rule is empty or no path nor header.
         TypeError: If a value has the wrong type.
 
     Example:
@@ -74,6 +91,37 @@ class MirrorPolicy:
     sample_rate: float = attrs.field(default=1.0, converter=_rate)
     methods: str | frozenset[str] = attrs.field(default="all", converter=_methods)
     withhold: frozenset[bytes] = attrs.field(default=(), converter=_header_names)
+    rules: tuple[str, ...] = attrs.field(default=(), converter=rule_texts)
+    sticky: str | None = attrs.field(default=None, converter=header_name)
+    _rules: tuple[Rule, ...] = attrs.field(init=False, repr=False, eq=False)
+
+    @_rules.default
+    def _parse_rules(self) -> tuple[Rule, ...]:
+        return tuple(parse_rule(text) for text in self.rules)
+
+    @property
+    def asks_more(self) -> bool:
+        """Whether path or headers have a say as well."""
+        return bool(self._rules) or self.sticky is not None
+
+    def allows(self, path: bytes, headers: Sequence[tuple[bytes, bytes]]) -> bool:
+        """
+        Return what the rules say to a request.
+
+        Args:
+            path: Raw, below the service's segment, without query.
+            headers: Pairs of bytes.
+        """
+        for rule in self._rules:
+            if rule.matches(path, headers):
+                return rule.is_copied
+        return not any(rule.is_copied for rule in self._rules)
+
+    def sticks(self, headers: Sequence[tuple[bytes, bytes]]) -> bool | None:
+        """Return the sticky decision; None where the requests are counted."""
+        if self.sticky is None:
+            return None
+        return in_sample(self.sticky.encode("ascii"), headers, self.sample_rate)
 
     def copies(self, method: str) -> bool:
         """Return whether requests with this method are copied at all."""
