@@ -1,5 +1,7 @@
 """Ready means answering: probes from outside, until one holds or none can."""
 
+import errno
+import os
 import queue
 import threading
 import time
@@ -151,14 +153,15 @@ def _raise_ended(
             f"{spec.resources.memory} bytes. Give it more with resources="
             f"Resources(memory=…)"
         )
+    lines = _last_lines(runtime, instance)
     raise StartError(
-        f"{what}.",
+        f"{what}.{_writing_hint(lines)}",
         spec.name,
         spec.version,
         "ready",
         now.exit_code,
         now.oom_killed,
-        _last_lines(runtime, instance),
+        lines,
     )
 
 
@@ -170,13 +173,24 @@ def _raise_not_ready(
         hint = f" Does it listen on 0.0.0.0 and on port {spec.port}, as $PORT says?"
     elif "answers with HTTP" in observed:
         hint = " Give a path that answers below 500 with readiness=Readiness(path)."
+    lines = _last_lines(runtime, instance)
     raise NotReadyError(
         f"It runs, but was not ready within {spec.readiness.timeout:g} s: "
-        f"{observed}.{hint}",
+        f"{observed}.{_writing_hint(lines) or hint}",
         spec.name,
         spec.version,
         "ready",
-        log_lines=_last_lines(runtime, instance),
+        log_lines=lines,
+    )
+
+
+def _writing_hint(lines: Sequence[str]) -> str:
+    """Say what to do if it has met its read-only root."""
+    if not any(os.strerror(errno.EROFS) in line for line in lines):
+        return ""
+    return (
+        " It wrote where it may not: write below /tmp, or deploy with "
+        "hardening=Hardening(read_only_root=False)."
     )
 
 

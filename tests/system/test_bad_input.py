@@ -215,6 +215,16 @@ BROKEN = {
         *(BuildError, "build", "", 1),
         log="Invalid requirement",
     ),
+    "a requirement that there is not": Broken(
+        {"service.py": "", "requirements.txt": "no-such-thing-of-ours==1.2.3\n"},
+        *(BuildError, "build", r"built: .*for no-such-thing-of-ours==1\.2\.3", 1),
+        log="No matching distribution found",
+    ),
+    "writes where it may not": service(
+        "open('model.pkl', 'w')",
+        *(StartError, "ready", r"Hardening\(read_only_root=False\)", 1),
+        log="Read-only file system",
+    ),
     "exits at once": service(
         "print('good bye', flush=True); raise SystemExit(3)",
         *(StartError, "ready", "ended before it was ready, with exit code 3", 3),

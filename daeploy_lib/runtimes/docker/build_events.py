@@ -24,6 +24,12 @@ _NOISE = re.compile(
     # Podman's.
     r"|--> [0-9a-f]|COMMIT|[0-9a-f]{64}$"
 )
+# How pip says what went wrong, and how many lines of that, and how much of each, a
+# message takes: the list of the versions that there are can be long.
+_ERROR = re.compile(r"ERROR: (.{,300})")
+_ERRORS = 3
+# A password in an address, which pip hides in most of its own.
+_PASSWORD = re.compile(r"(?<=//)[^/\s@]+@")
 # Colours: what a step writes to standard error comes in red.
 _COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
@@ -49,6 +55,7 @@ class BuildMessages:
         self._steps: int | None = None
         self._partial = ""
         self._last: deque[str] = deque(maxlen=LAST_LINES)
+        self._errors: deque[str] = deque(maxlen=_ERRORS)
 
     @property
     def is_over(self) -> bool:
@@ -81,11 +88,15 @@ class BuildMessages:
             return None
         code = self._failure.get("code")
         words = str(self._failure.get("message") or "without a reason").strip()
+        exit_code = code if isinstance(code, int) else _exit_code(words)
+        if exit_code is not None and self._errors:
+            # The engine only repeats the command.
+            words = f"{' '.join(self._errors)} Exit code {exit_code}."
         return build_error(
             words,
             name,
             version,
-            exit_code=code if isinstance(code, int) else _exit_code(words),
+            exit_code=exit_code,
             lines=self.last_lines,
             instruction=self._instruction,
         )
@@ -95,6 +106,7 @@ class BuildMessages:
         if step is not None:
             self._step, self._steps = int(step[1]), int(step[2])
             self._instruction = step[3].strip()
+            self._errors.clear()
             words = _WORDS.match(self._instruction)
             self.unborn = words[1].strip() if words else ""
         elif text.startswith(" ---> "):
@@ -107,10 +119,17 @@ class BuildMessages:
             plain = _COLOUR.sub("", line).rstrip("\r").rpartition("\r")[2].rstrip()
             if plain and not _NOISE.match(plain):
                 self._last.append(plain)
+                if error := _ERROR.match(plain):
+                    self._errors.append(_sentence(error[1]))
                 yield self._event(plain)
 
     def _event(self, text: str) -> Event:
         return Event("build", text, self._step, self._steps)
+
+
+def _sentence(words: str) -> str:
+    text = _PASSWORD.sub("****@", words)
+    return text if text.endswith((".", ":")) else f"{text}."
 
 
 def build_error(

@@ -212,7 +212,7 @@ class _Start:
             return
         owner = "was not made by daeploy_lib"
         if identity is not None:
-            owner = f"belongs to another registry, {identity.registry or 'unknown'}"
+            owner = f"belongs to another registry, {identity.registry or 'unknown'},"
         raise self._error(
             f"Its container name {name} is taken by container {found['Id'][:12]}, "
             f"which {owner} and is left alone. Use another project= or version, or "

@@ -219,6 +219,47 @@ def test_build_failures(message: dict[str, object]) -> None:
     assert failure.exit_code == 7
 
 
+def failed_build(*texts: str) -> str:
+    """Return the message of a build whose last step ended with exit code 1."""
+    messages = BuildMessages()
+    for text in texts:
+        assert list(messages.read({"stream": text}))
+    words = "The command '/bin/sh -c set -eu; plumbing' returned a non-zero code: 1"
+    assert not list(messages.read({"errorDetail": {"code": 1, "message": words}}))
+    failure = messages.failure("hello", "1.0.0")
+    assert failure is not None
+    assert failure.exit_code == 1
+    return failure.message
+
+
+def test_a_requirement_that_cannot_be_installed() -> None:
+    """The message is pip's, and not the command that ran it."""
+    lines = (
+        "ERROR: Could not find a version that satisfies the requirement nosuch==1\n",
+        "\x1b[91mERROR: No matching distribution found for nosuch==1\n\x1b[0m",
+    )
+    assert failed_build("Step 2/2 : RUN pip install\n", *lines) == (
+        "The image cannot be built: Could not find a version that satisfies the "
+        "requirement nosuch==1. No matching distribution found for nosuch==1. "
+        "Exit code 1."
+    )
+    # Of a step before, they are not the reason.
+    later = failed_build("Step 1/2 : RUN x\n", *lines, "Step 2/2 : RUN y\n")
+    assert "plumbing" in later
+    assert "nosuch" not in later
+
+
+def test_an_installer_s_words_are_short_and_without_passwords() -> None:
+    """However many versions there are, and whatever the address has in it."""
+    told = failed_build(
+        "ERROR: Invalid requirement: x @ https://me:secret@host/x\n",
+        f"ERROR: None of the versions {'1.0, ' * 1_000}\n",
+    )
+    assert "https://****@host/x" in told
+    assert "secret" not in told
+    assert len(told) < 500
+
+
 def test_labels_come_back() -> None:
     """What labels say of a container or image is what was written."""
     owner = Identity("default", "hello", "1.0.0+gpu", "registry")

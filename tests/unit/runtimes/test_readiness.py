@@ -188,6 +188,27 @@ def test_memory_is_named_as_the_reason() -> None:
     assert failed.value.exit_code == 137
 
 
+EROFS = "OSError: [Errno 30] Read-only file system: 'model.pkl'"
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "kind"),
+    [
+        (Behaviour(exit_code=1, lines=(EROFS,)), StartError),
+        (Behaviour(status=500, lines=(EROFS,)), NotReadyError),
+    ],
+)
+def test_a_read_only_root_is_named_as_the_reason(
+    behaviour: Behaviour, kind: type[Exception]
+) -> None:
+    """A version that wrote to it learns where it may, and how it is relaxed."""
+    runtime, instance = started(behaviour)
+    spec = attrs.evolve(SPEC, readiness=Readiness(timeout=0.3))
+    with pytest.raises(kind, match=r"below /tmp.*Hardening\(read_only_root=False\)"):
+        wait_ready(runtime, instance, spec)
+    runtime.stop(instance.id, grace=0)
+
+
 def test_a_version_that_somebody_removes() -> None:
     """It is said at once, and not after the timeout."""
     runtime, instance = started(Behaviour(is_silent=True))
