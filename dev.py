@@ -6,7 +6,8 @@ Run the project's sessions on a machine that has nothing but Python 3.11 or newe
     python3 dev.py tests-3.12 -- -m "not docker"
 
 Makes a virtual environment in .venv with nox, and hands the rest to it:
-arguments are names of nox sessions, those after ``--`` go to the sessions.
+arguments are names of nox sessions, those after ``--`` go to the sessions, and
+without any the default ones run. ``.venv/bin/nox -l`` lists them.
 """
 
 from __future__ import annotations
@@ -24,9 +25,12 @@ def main(arguments: list[str]) -> int:
     """Install nox if it is missing, run it, return its exit code."""
     if sys.version_info < (3, 11):  # noqa: UP036 - who runs it need not have read that
         sys.exit(f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}")
+    cut = arguments.index("--") if "--" in arguments else len(arguments)
+    if {"-h", "--help"} & set(arguments[:cut]):
+        sys.stdout.write((__doc__ or "").lstrip())
+        return 0
     if not NOX.exists():
         install()
-    cut = arguments.index("--") if "--" in arguments else len(arguments)
     sessions = ["--session", *arguments[:cut]] if cut else []
     command: list[str | Path] = [
         NOX,

@@ -5,6 +5,8 @@ Ship a new version of a service without fear.
 every request to all of them and returns only main's answer.
 """
 
+import importlib.metadata
+
 from daeploy_lib.deployer import Deployer
 from daeploy_lib.domain.route import Route
 from daeploy_lib.domain.service import (
@@ -79,3 +81,9 @@ __all__ = [
     "VersionExistsError",
     "VersionNotFoundError",
 ]
+
+try:
+    __version__ = importlib.metadata.version("daeploy-lib")
+except importlib.metadata.PackageNotFoundError:
+    # Its files were put here without an installer.
+    __version__ = "unknown"

@@ -8,6 +8,8 @@ import pkgutil
 import re
 import runpy
 import shlex
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from types import ModuleType
@@ -193,6 +195,22 @@ def test_documents_name_sessions_that_exist(document: str) -> None:
         names |= set(re.findall(r"`(\w+)`", listed))
         assert names == sessions()
     assert names <= sessions()
+
+
+def test_dev_py_helps_before_it_installs_anything(tmp_path: Path) -> None:
+    """It prints how it is called, and makes no virtual environment."""
+    program = tmp_path / "dev.py"
+    program.write_text((ROOT / "dev.py").read_text("utf-8"))
+    for option in ("--help", "-h"):
+        done = subprocess.run(
+            [sys.executable, program, option],
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )
+        assert "python3 dev.py quickstart" in done.stdout
+    assert list(tmp_path.iterdir()) == [program]
 
 
 def is_there(name: str, places: list[ModuleType | type]) -> bool:

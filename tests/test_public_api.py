@@ -2,6 +2,7 @@
 
 import builtins
 import copy
+import importlib.metadata
 import inspect
 import pickle
 import re
@@ -48,6 +49,11 @@ def test_a_star_import_gives_the_public_names() -> None:
     names: dict[str, object] = {}
     exec("from daeploy_lib import *", names)  # noqa: S102 - our own words
     assert names.keys() - {"__builtins__"} == PUBLIC.keys()
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    """As the installer knows it."""
+    assert daeploy_lib.__version__ == importlib.metadata.version("daeploy-lib")
 
 
 def things() -> Iterator[tuple[str, Any]]:
