@@ -38,7 +38,7 @@ from daeploy_lib.registry.state import state_directory
 from daeploy_lib.runtimes.base import OnEvent, Runtime
 from daeploy_lib.runtimes.docker import DockerRuntime
 from daeploy_lib.show.progress import progress
-from daeploy_lib.show.table import Services
+from daeploy_lib.show.table import History, Services
 from daeploy_lib.sources import Directory, open_source, write_project
 
 _log = logging.getLogger(__name__)
@@ -68,11 +68,24 @@ class Deployer:
         TypeError: If *runtime* is not a ``Runtime``.
 
     Example:
-        >>> from daeploy_lib.testing import MemoryRuntime
         >>> import tempfile
-        >>> deployer = Deployer(MemoryRuntime(), state=tempfile.mkdtemp())
-        >>> len(deployer.ls())
-        0
+        >>> from daeploy_lib.testing import MemoryRuntime
+        >>> folder = tempfile.mkdtemp()
+        >>> deployer = Deployer(MemoryRuntime(), state=folder)
+        >>> hello = deployer.init("hello", folder)
+        >>> quiet = lambda event: None
+        >>> deployer.deploy("hello", "1.0.0", hello, on_event=quiet).is_main
+        True
+        >>> deployer.deploy("hello", "2.0.0", hello, on_event=quiet).is_main
+        False
+        >>> deployer.assign("hello", "2.0.0", expected="1.0.0").version
+        '2.0.0'
+        >>> deployer.rollback("hello").version
+        '1.0.0'
+        >>> [(change.previous, change.version) for change in deployer.history("hello")]
+        [(None, '1.0.0'), ('1.0.0', '2.0.0'), ('2.0.0', '1.0.0')]
+        >>> [service.version for service in deployer.kill("hello")]
+        ['2.0.0', '1.0.0']
     """
 
     def __init__(
@@ -330,14 +343,14 @@ class Deployer:
 
     def history(self, name: str) -> Sequence[Assignment]:
         """
-        Return every change of main of a service, oldest first.
+        Return every change of main of a service, oldest first; prints as a table.
 
         It is kept when the service is killed.
 
         Raises:
             ServiceNotFoundError: If nothing of that name was ever deployed.
         """
-        return self._open().registry.history(name)
+        return History(self._open().registry.history(name))
 
     # -------------------------------------------------------------- killing
 

@@ -1,17 +1,71 @@
-"""The table of services, as text and as HTML."""
+"""The tables of services and of changes of main, as text and as HTML."""
 
 import html
+from abc import abstractmethod
 from collections.abc import Iterable, Sequence
-from typing import overload
+from datetime import datetime
+from typing import ClassVar, Self, TypeVar, overload
 
 from tabulate import tabulate
 
-from daeploy_lib.domain.service import Service, Status
+from daeploy_lib.domain.service import Assignment, Service, Status
 
-COLUMNS = ("MAIN", "NAME", "VERSION", "STATUS", "RUNNING")
+_T = TypeVar("_T")
 
 
-class Services(Sequence[Service]):
+class _Table(Sequence[_T]):
+    """An immutable sequence that prints as a table, in a notebook as HTML."""
+
+    __slots__ = ("_items",)
+    _columns: ClassVar[Sequence[str]]
+
+    def __init__(self, items: Iterable[_T] = ()) -> None:
+        self._items = tuple(items)
+
+    @staticmethod
+    @abstractmethod
+    def _row(item: _T) -> Sequence[str]:
+        """Return the cells of one item."""
+
+    @overload
+    def __getitem__(self, index: int) -> _T: ...
+    @overload
+    def __getitem__(self, index: slice) -> Self: ...
+    def __getitem__(self, index: int | slice) -> _T | Self:
+        if isinstance(index, slice):
+            return type(self)(self._items[index])
+        return self._items[index]
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, type(self)):
+            return NotImplemented
+        return self._items == other._items
+
+    def __hash__(self) -> int:
+        return hash(self._items)
+
+    def __str__(self) -> str:
+        # Versions such as "1.0" are names, not numbers to be aligned.
+        rows = [self._row(item) for item in self._items]
+        return tabulate(rows, headers=self._columns, disable_numparse=True)
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<th>{column}</th>" for column in self._columns)
+        rows = [[html.escape(cell) for cell in self._row(i)] for i in self._items]
+        body = "".join(
+            "<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>"
+            for row in rows
+        )
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+class Services(_Table[Service]):
     """
     An immutable sequence of services that prints as the table.
 
@@ -25,52 +79,33 @@ class Services(Sequence[Service]):
                 hello   1.0.0      unknown   Unknown
     """
 
-    __slots__ = ("_services",)
+    __slots__ = ()
+    _columns = ("MAIN", "NAME", "VERSION", "STATUS", "RUNNING")
 
-    def __init__(self, services: Iterable[Service] = ()) -> None:
-        self._services = tuple(services)
-
-    @overload
-    def __getitem__(self, index: int) -> Service: ...
-    @overload
-    def __getitem__(self, index: slice) -> "Services": ...
-    def __getitem__(self, index: int | slice) -> "Service | Services":
-        if isinstance(index, slice):
-            return Services(self._services[index])
-        return self._services[index]
-
-    def __len__(self) -> int:
-        return len(self._services)
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Services):
-            return NotImplemented
-        return self._services == other._services
-
-    def __hash__(self) -> int:
-        return hash(self._services)
-
-    def __str__(self) -> str:
-        # Versions such as "1.0" are names, not numbers to be aligned.
-        rows = [_row(service) for service in self._services]
-        return tabulate(rows, headers=COLUMNS, disable_numparse=True)
-
-    def __repr__(self) -> str:
-        return str(self)
-
-    def _repr_html_(self) -> str:
-        rows = [_row(service) for service in self._services]
-        head = "".join(f"<th>{column}</th>" for column in COLUMNS)
-        body = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>"
-            for row in rows
-        )
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    @staticmethod
+    def _row(item: Service) -> Sequence[str]:
+        main = "*" if item.is_main else ""
+        return main, item.name, item.version, item.status, _running(item)
 
 
-def _row(service: Service) -> tuple[str, str, str, str, str]:
-    main = "*" if service.is_main else ""
-    return main, service.name, service.version, service.status, _running(service)
+class History(_Table[Assignment]):
+    """
+    The changes of a service's main, as an immutable sequence that prints as a table.
+
+    Columns: AT (local), NAME, MAIN, BEFORE (empty for a first deployment).
+
+    Example:
+        >>> print(History())
+        AT    NAME    MAIN    BEFORE
+        ----  ------  ------  --------
+    """
+
+    __slots__ = ()
+    _columns = ("AT", "NAME", "MAIN", "BEFORE")
+
+    @staticmethod
+    def _row(item: Assignment) -> Sequence[str]:
+        return _time(item.at), item.name, item.version, item.previous or ""
 
 
 def _running(service: Service) -> str:
@@ -80,4 +115,8 @@ def _running(service: Service) -> str:
     )
     if service.status not in (Status.running, Status.deploying) or since is None:
         return word
-    return f"{word} (since {since.astimezone():%Y-%m-%d %H:%M:%S})"
+    return f"{word} (since {_time(since)})"
+
+
+def _time(at: datetime) -> str:
+    return f"{at.astimezone():%Y-%m-%d %H:%M:%S}"

@@ -9,9 +9,10 @@ from pathlib import Path
 import attrs
 import pytest
 
-from daeploy_lib import Deployer, Service, Services, Status
+from daeploy_lib import Assignment, Deployer, Service, Services, Status
 from daeploy_lib.domain.names import NAME_MAX, VERSION_MAX
 from daeploy_lib.runtimes.memory import MemoryRuntime
+from daeploy_lib.show.table import History
 
 # Times are shown as local ones.
 LOCAL = datetime(2026, 11, 22, 11, 30).astimezone()
@@ -164,10 +165,33 @@ def test_services_are_an_immutable_sequence() -> None:
         both[2]
 
 
+def test_the_history_prints_as_a_table() -> None:
+    """One line for each change of main, with the local time; also as HTML."""
+    first = Assignment("hello", "1.0", None, LOCAL.astimezone(UTC))
+    second = Assignment("hello", "2.0", "1.0", LATER)
+    history = History([first, second])
+    assert str(history) == (
+        "AT                   NAME    MAIN    BEFORE\n"
+        "-------------------  ------  ------  --------\n"
+        "2026-11-22 11:30:00  hello   1.0\n"
+        "2026-11-22 11:31:44  hello   2.0     1.0"
+    )
+    assert (history[-1], history[:1]) == (second, History([first]))
+    assert history != Services()
+    found = _Cells()
+    found.feed(history._repr_html_())
+    assert found.rows[2] == ["2026-11-22 11:31:44", "hello", "2.0", "1.0"]
+    assert pickle.loads(pickle.dumps(history)) == history  # noqa: S301 - our own
+
+
 def test_what_the_verbs_return_prints_as_the_table(tmp_path: Path) -> None:
     """Also an ls() in which nothing is deployed."""
     with Deployer(MemoryRuntime(), state=tmp_path) as deployer:
         assert str(deployer.ls()) == table()
+        name, folder = "hello", deployer.init("hello", tmp_path)
+        deployer.deploy(name, "1.0.0", folder, on_event=lambda _: None)
+        assert isinstance(deployer.history(name), History)
+        deployer.kill(name)
         assert repr(deployer) == (
             f"<Deployer project='default' on threads of this process, "
             f"state in {tmp_path}>"
