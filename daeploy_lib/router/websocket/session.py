@@ -150,8 +150,8 @@ class Session:
     def give_up(self) -> None:
         """End at once, because the router is closing."""
         self.close_soon()
-        self._main.abort()
-        self._failure = self._failure or Failure.closed
+        if self._from_main is None:
+            self._main_is_late()
 
     # The handshake
 
@@ -232,8 +232,8 @@ class Session:
                 await self._tell_end(ours or GONE)
             await self._wait_for_main()
         elif client is None:
-            await self._tell_end(main)
-            if not main.is_clean:
+            await self._tell_end(ours or main)
+            if not main.is_clean and ours is None:
                 target = self._plan.main
                 raise AnswerBrokenError(
                     f"version {target.version!r} of {target.name!r}: WebSocket ended "
