@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+import httpx
+
 from daeploy_lib.domain.route import Route
 from daeploy_lib.registry.reader import RegistryReader
 from daeploy_lib.router.exchange import Exchange, Send
@@ -77,6 +79,10 @@ class ShadowRouter:
         timeouts: Deadlines, in seconds.
         trusted_proxies: Networks, such as ``"10.0.0.0/8"``, of peers whose
             forwarding fields are believed. None by default.
+        transport: Carries the requests instead of the router's own connections:
+            any ``httpx.AsyncBaseTransport``, for TLS, proxies or tests. The same
+            rules hold, less what httpx cannot express; it costs more, and is
+            not closed here. WebSockets do not go through it.
 
     Raises:
         ValueError: If a route, or a network, is invalid.
@@ -97,12 +103,17 @@ class ShadowRouter:
         limits: Limits = Limits(),  # noqa: B008 - frozen
         timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
         trusted_proxies: Iterable[str] = (),
+        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        self._source = _source_of(source)
+        may_be_tls = transport is not None
+        self._source = _source_of(source, may_be_tls=may_be_tls)
+        self._transport = transport
         policy, policies = _policies(mirror)
         for value, kind in ((limits, Limits), (timeouts, Timeouts)):
             if not isinstance(value, kind):
                 raise TypeError(f"Expected {kind.__name__}(...), not {value!r}.")
+        if transport is not None and not hasattr(transport, "handle_async_request"):
+            raise TypeError(f"transport is an httpx.AsyncBaseTransport: {transport!r}.")
         self._tally = Tally()
         self._settings = Settings(
             policies=policies,
@@ -115,7 +126,7 @@ class ShadowRouter:
             tally=self._tally,
         )
         self._sockets = WebSockets(self._settings, self._source, self._entered)
-        self._table = RouteTable(self._source.last)
+        self._table = RouteTable(self._source.last, may_be_tls=may_be_tls)
         self._states: dict[asyncio.AbstractEventLoop, LoopState] = {}
         self._state: LoopState | None = None
 
@@ -245,7 +256,8 @@ class ShadowRouter:
         routes are others by then.
         """
         if routes is not self._table.routes:
-            self._table = RouteTable(routes, self._table)
+            may_be_tls = self._transport is not None
+            self._table = RouteTable(routes, self._table, may_be_tls=may_be_tls)
         plan = make_plan(scope, self._table, self._settings, is_empty=is_empty)
         source = self._source
         name = plan.destination.name
@@ -286,7 +298,8 @@ class ShadowRouter:
             # What a loop that has been closed left behind cannot be used.
             for known in [known for known in self._states if known.is_closed()]:
                 self._states.pop(known).abandon()
-            state = LoopState(loop, self._settings.limits, self._settings.timeouts)
+            limits, timeouts = self._settings.limits, self._settings.timeouts
+            state = LoopState(loop, limits, timeouts, self._transport)
             state.guard()
             self._states[loop] = state
         self._state = state
@@ -303,9 +316,11 @@ class ShadowRouter:
                 return
 
 
-def _source_of(source: DeployerLike | Mapping[str, Route]) -> RouteSource:
+def _source_of(
+    source: DeployerLike | Mapping[str, Route], *, may_be_tls: bool
+) -> RouteSource:
     if isinstance(source, Mapping):
-        return StaticSource(source)
+        return StaticSource(source, may_be_tls=may_be_tls)
     if hasattr(source, "poll") and hasattr(source, "enter"):
         return cast("RouteSource", source)
     state, project = getattr(source, "state", None), getattr(source, "project", None)

@@ -11,16 +11,21 @@ import contextlib
 from collections.abc import AsyncGenerator
 from typing import Protocol
 
+import httpx
+
 from daeploy_lib.router.deadlines import DeadlineQueue
 from daeploy_lib.router.policy import Limits, Timeouts
 from daeploy_lib.router.pool import Pool
 from daeploy_lib.router.routing import Target
+from daeploy_lib.router.transport import TransportPool
 
 # Most answers are complete before it is worth asking whether the client is
 # still there; nobody gone is missed for a second.
 WATCH_AFTER_SECONDS = 0.1
 
 _POOLS_BEFORE_LOOKING = 64
+
+AnyPool = Pool | TransportPool
 
 
 class UnderWay(Protocol):
@@ -40,9 +45,15 @@ class LoopState:
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, limits: Limits, timeouts: Timeouts
+        self,
+        loop: asyncio.AbstractEventLoop,
+        limits: Limits,
+        timeouts: Timeouts,
+        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self.loop = loop
+        self._transport = transport
+        self._timeouts = timeouts
         self._limits = limits
         self._connect = DeadlineQueue(loop, timeouts.connect)
         self.first_byte = DeadlineQueue(loop, timeouts.first_byte)
@@ -51,9 +62,9 @@ class LoopState:
         self.watch = DeadlineQueue(loop, WATCH_AFTER_SECONDS)
         self._under_way: set[UnderWay] = set()
         self._quiet: asyncio.Event | None = None
-        self._pools: dict[tuple[str, str, object], Pool] = {}
+        self._pools: dict[tuple[str, str, object], AnyPool] = {}
         # A target is an object for as long as the routes do not change.
-        self._by_target: dict[Target, Pool] = {}
+        self._by_target: dict[Target, AnyPool] = {}
         self._guard = self._closed_with_loop()
 
     def guard(self) -> None:
@@ -66,7 +77,7 @@ class LoopState:
         with contextlib.suppress(StopIteration):  # it has reached its yield
             self._guard.__anext__().send(None)
 
-    def pool(self, target: Target) -> Pool:
+    def pool(self, target: Target) -> AnyPool:
         """Return the connections to one version."""
         pool = self._by_target.get(target)
         if pool is None:
@@ -75,7 +86,7 @@ class LoopState:
             pool = self._by_target[target] = self._known_pool(target)
         return pool
 
-    def _known_pool(self, target: Target) -> Pool:
+    def _known_pool(self, target: Target) -> AnyPool:
         """Return the pool of a target that is new, perhaps of a known version."""
         key = (target.name, target.version, target.endpoint)
         pool = self._pools.get(key)
@@ -83,13 +94,16 @@ class LoopState:
             if len(self._pools) >= _POOLS_BEFORE_LOOKING:
                 self._pools = {k: p for k, p in self._pools.items() if not p.is_empty}
                 self._by_target.clear()
-            pool = self._pools[key] = Pool(
-                target.endpoint,
-                self.loop,
-                self._connect,
-                self._limits.max_header_bytes,
-            )
+            pool = self._pools[key] = self._new_pool(target)
         return pool
+
+    def _new_pool(self, target: Target) -> AnyPool:
+        if self._transport is not None:
+            seconds = self._timeouts.connect
+            return TransportPool(target.endpoint, self._transport, seconds)
+        return Pool(
+            target.endpoint, self.loop, self._connect, self._limits.max_header_bytes
+        )
 
     @property
     def connections(self) -> int:

@@ -16,7 +16,7 @@ import attrs
 from daeploy_lib.domain.names import check_name, version_segment
 from daeploy_lib.domain.route import Route
 
-HTTP_PORT = 80
+_PORTS = {"http": 80, "https": 443}
 
 
 class RouteSource(Protocol):
@@ -57,7 +57,9 @@ class StaticSource:
         TypeError: If a value is no ``Route``.
     """
 
-    def __init__(self, routes: Mapping[str, Route]) -> None:
+    def __init__(
+        self, routes: Mapping[str, Route], *, may_be_tls: bool = False
+    ) -> None:
         segments: dict[str, str] = {}
         for name, route in routes.items():
             check_name(name)
@@ -72,7 +74,7 @@ class StaticSource:
                     )
                 segments[segment] = name
             for address in route.addresses.values():
-                parse_endpoint(address)
+                parse_endpoint(address, may_be_tls=may_be_tls)
         self.last = routes
 
     def poll(self) -> Mapping[str, Route]:
@@ -96,29 +98,38 @@ class Endpoint:
         port: TCP port.
         base: Path that goes before every request's own; no final slash.
         is_literal: Whether the host is an address, so that nothing is resolved.
+        scheme: ``http``, or ``https`` where a transport can speak that.
     """
 
     host: str
     port: int
     base: bytes = b""
     is_literal: bool = True
+    scheme: str = "http"
 
 
-def parse_endpoint(address: str) -> Endpoint:
+def parse_endpoint(address: str, *, may_be_tls: bool = False) -> Endpoint:
     """
     Return the endpoint of a base address.
 
+    Args:
+        address: ``http://HOST:PORT``, perhaps with a path.
+        may_be_tls: Whether https will do; our own connections are plain.
+
     Raises:
-        ValueError: If it is not plain http.
+        ValueError: If it cannot be reached.
 
     Example:
-        >>> parse_endpoint("http://127.0.0.1:9001/api/")
-        Endpoint(host='127.0.0.1', port=9001, base=b'/api', is_literal=True)
+        >>> parse_endpoint("http://127.0.0.1:9001/api/").base
+        b'/api'
     """
     parts = urlsplit(address)
-    if parts.scheme != "http" or not parts.hostname:
+    port = _PORTS.get(parts.scheme)
+    is_tls = parts.scheme == "https"
+    if port is None or not parts.hostname or (is_tls and not may_be_tls):
         raise ValueError(
-            f"Cannot route to {address!r}: the router speaks plain http to versions."
+            f"Cannot route to {address!r}: the router speaks plain http to versions, "
+            f"and https only through ShadowRouter(transport=...)."
         )
     try:
         ipaddress.ip_address(parts.hostname)
@@ -127,7 +138,7 @@ def parse_endpoint(address: str) -> Endpoint:
     else:
         is_literal = True
     base = parts.path.rstrip("/").encode("ascii")
-    return Endpoint(parts.hostname, parts.port or HTTP_PORT, base, is_literal)
+    return Endpoint(parts.hostname, parts.port or port, base, is_literal, parts.scheme)
 
 
 @attrs.frozen(eq=False)
@@ -166,12 +177,18 @@ class RouteTable:
     Args:
         routes: By name. If it changes in place, so do the destinations.
         previous: The table before, whose unchanged entries are taken over.
+        may_be_tls: Whether addresses may be https.
     """
 
     def __init__(
-        self, routes: Mapping[str, Route], previous: "RouteTable | None" = None
+        self,
+        routes: Mapping[str, Route],
+        previous: "RouteTable | None" = None,
+        *,
+        may_be_tls: bool = False,
     ) -> None:
         self.routes = routes
+        self._may_be_tls = may_be_tls
         self._old = previous.known if previous is not None else {}
         self.known: dict[str, tuple[Route, dict[str, Destination]]] = {}
 
@@ -191,16 +208,19 @@ class RouteTable:
         if known is not None and known[0] is route:
             return known[1]
         old = self._old.pop(name, None)
-        made = old[1] if old is not None and old[0] == route else _make(name, route)
+        if old is not None and old[0] == route:
+            made = old[1]
+        else:
+            made = _make(name, route, may_be_tls=self._may_be_tls)
         if len(self.known) > 2 * len(self.routes) + 16:
             self.known.clear()  # names that are gone; a live mapping may shrink
         self.known[name] = (route, made)
         return made
 
 
-def _make(name: str, route: Route) -> dict[str, Destination]:
+def _make(name: str, route: Route, *, may_be_tls: bool) -> dict[str, Destination]:
     targets = {
-        version: Target(name, version, parse_endpoint(address))
+        version: Target(name, version, parse_endpoint(address, may_be_tls=may_be_tls))
         for version, address in route.addresses.items()
     }
     destinations = {

@@ -6,15 +6,69 @@ needs to wait builds that on top.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from daeploy_lib.router.failure import Failure
 from daeploy_lib.router.framing import Header
 
 if TYPE_CHECKING:
-    from daeploy_lib.router.connection import Connection
     from daeploy_lib.router.dial import Dial
-    from daeploy_lib.router.pool import Pool
+
+
+class Carrier(Protocol):
+    """What a call is carried by: a connection, or somebody's transport."""
+
+    is_reused: bool
+    is_paused: bool
+
+    @property
+    def unsent(self) -> int:
+        """Bytes of the request that have not gone out yet."""
+        ...
+
+    def begin(self, call: "Call") -> None:
+        """Carry this call."""
+        ...
+
+    def hold(self, head: bytes) -> None:
+        """Keep the head until something follows."""
+        ...
+
+    def flush(self) -> None:
+        """Send what has been held."""
+        ...
+
+    def write(self, content: bytes) -> None:
+        """Send bytes of the request."""
+        ...
+
+    def has_input(self) -> bool:
+        """Return whether an answer may be waiting unread."""
+        ...
+
+    def pause_reading(self) -> None:
+        """Let the version wait with its answer."""
+        ...
+
+    def resume_reading(self) -> None:
+        """Let the answer go on."""
+        ...
+
+    def abort(self) -> None:
+        """End the request at once; the call hears nothing more."""
+        ...
+
+
+class Carriers(Protocol):
+    """Where a call gets its carrier from."""
+
+    def take(self) -> Carrier | None:
+        """Return one that is ready; None if there is none."""
+        ...
+
+    def dial(self, call: "Call") -> "Dial | None":
+        """Make a new one for the call, which hears of it."""
+        ...
 
 
 class Call:
@@ -38,11 +92,11 @@ class Call:
         "method",
     )
 
-    def __init__(self, pool: "Pool", method: bytes, head: bytes) -> None:
+    def __init__(self, pool: Carriers, method: bytes, head: bytes) -> None:
         self._pool = pool
         self.method = method
         self.head = head
-        self.connection: Connection | None = None
+        self.connection: Carrier | None = None
         self.is_sent = False
         """Whether the whole request has been given to the connection."""
         self.is_aborted = False
@@ -58,7 +112,7 @@ class Call:
         else:
             self.connected(connection)
 
-    def connected(self, connection: "Connection") -> None:
+    def connected(self, connection: Carrier) -> None:
         """Take the connection and send the head, or let it wait for the body."""
         self._dial = None
         self.connection = connection

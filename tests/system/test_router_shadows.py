@@ -16,11 +16,18 @@ from daeploy_lib.router.outcome import Observation, Outcome
 from daeploy_lib.router.policy import Limits, MirrorPolicy, Timeouts
 from daeploy_lib.shadow_router import ShadowRouter
 from daeploy_lib.testing import AsgiDriver, Script, ScriptedUpstream, Wire, answer
+from router_carriers import carry
 from router_fronts import Echo, connected, unaccepting, until, uvicorn_httptools
 
 MIB = 1024 * 1024
 HOST = (b"host", b"h")
 CHUNKED = (b"transfer-encoding", b"chunked")
+
+
+@pytest.fixture(params=["own", "httpx"], autouse=True)
+def carrier(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test over our own connections, and over a transport of httpx."""
+    carry(request, monkeypatch)
 
 
 @attrs.define

@@ -19,6 +19,7 @@ from daeploy_lib.testing import (
     Wire,
     answer,
 )
+from router_carriers import carry
 from router_fronts import (
     Echo,
     connected,
@@ -29,6 +30,12 @@ from router_fronts import (
 )
 
 HOST = (b"host", b"h")
+
+
+@pytest.fixture(params=["own", "httpx"], autouse=True)
+def carrier(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test over our own connections, and over a transport of httpx."""
+    carry(request, monkeypatch)
 
 
 @contextlib.asynccontextmanager
@@ -733,5 +740,5 @@ async def test_a_head_does_not_wait_for_its_body(*, is_chunked: bool) -> None:
         await until(lambda: sorted(heads) == ["main", "shadow"])
         call.send(b"body")
         assert (await call.start())[0] == 200
-        await call.done()
+        assert await call.body() == b"ok"
         await router.aclose(drain=5.0)
