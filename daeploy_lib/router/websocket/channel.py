@@ -109,15 +109,16 @@ class Channel(asyncio.Protocol):
 
     def pause_reading(self) -> None:
         """Let the version wait."""
-        if self._is_reading and self._transport is not None and not self._has_closed:
+        transport = self._transport
+        if self._is_reading and transport is not None and not transport.is_closing():
             self._is_reading = False
-            self._transport.pause_reading()
+            transport.pause_reading()
 
     def resume_reading(self) -> None:
         """Let the version go on."""
         if not self._is_reading and self._transport is not None:
             self._is_reading = True
-            if not self._has_closed and not self._transport.is_closing():
+            if not self._transport.is_closing():
                 self._transport.resume_reading()
 
     def abort(self) -> None:

@@ -276,8 +276,9 @@ class Session:
         if self._is_over or self._from_main is not None:
             return
         if event["type"] != "websocket.receive":
-            code = event.get("code", ABNORMAL)
-            self._from_client = Close(code, event.get("reason") or "")
+            self._from_client = Close(
+                event.get("code") or ABNORMAL, event.get("reason") or ""
+            )
             self._wake()
             return
         text = event.get("text")
