@@ -72,6 +72,10 @@ def types(session: nox.Session) -> None:
     session.run("mypy", *(session.posargs or sources))
 
 
+# Most of these tests wait for something, so that some at once take half the time.
+_SPREAD = ("-n", "4", "--dist", "loadfile")
+
+
 @nox.session(python=[*INSTALLED, *MISSING])
 def tests(session: nox.Session) -> None:
     """
@@ -87,7 +91,7 @@ def tests(session: nox.Session) -> None:
     if session.posargs:
         session.run("pytest", *session.posargs, env=env)
     elif not is_first:
-        session.run("pytest", "-m", "not docker", env=env)
+        session.run("pytest", "-m", "not docker", *_SPREAD, env=env)
     else:
         env["COVERAGE_FILE"] = str(Path(session.create_tmp(), "coverage"))
         session.run("coverage", "erase", env=env)

@@ -127,9 +127,14 @@ async def test_a_stopped_shadow_is_dropped_and_comes_back(
         stopped = await ask(20)
         assert stopped["timeout"] - first.get("timeout", 0) == 20
         os.kill(pid, signal.SIGCONT)
-        again = await ask(5)
-        assert again["incomparable"] > stopped.get("incomparable", 0)
-        assert sum(again.values()) == 28
+        # On a busy machine the first ones may still be late.
+        before, asked = stopped.get("incomparable", 0), 23
+        again = stopped
+        while again.get("incomparable", 0) == before:
+            again = await ask(1)
+            asked += 1
+            assert asked < 100
+        assert sum(again.values()) == asked
         await router.aclose()
 
 
