@@ -55,7 +55,7 @@ def test_there_are_examples_in_docstrings() -> None:
     assert sum(bool(test.examples) for test in found) >= 30
 
 
-DEPLOY, APP, ASSIGN, UNDO, RELAX, ADDRESSES = blocks(README, "python")
+DEPLOY, APP, ASSIGN, UNDO, RELAX, ADDRESSES, POLICY = blocks(README, "python")
 CURLS = [b for b in blocks(README, "console") if b.startswith("$ curl")]
 
 
@@ -144,10 +144,13 @@ def without_times(table: str) -> str:
 
 
 def test_addresses_without_a_deployer() -> None:
-    """The README's last block makes a router."""
+    """The README's last blocks make a router."""
     names: dict[str, Any] = {}
     exec(ADDRESSES, names)  # noqa: S102 - the README's words
     assert isinstance(names["app"], ShadowRouter)
+    exec(POLICY, names)  # noqa: S102 - the README's words
+    options = {name: names[name] for name in ("mirror", "limits", "timeouts")}
+    assert ShadowRouter({}, **options)
 
 
 def test_the_readmes_verbs() -> None:

@@ -255,7 +255,7 @@ VALUES: dict[str, object] = {
     "Leftover": daeploy_lib.Leftover("image", "sha256:1", "hello", "not registered"),
     "Limits": daeploy_lib.Limits(),
     "LogLine": daeploy_lib.LogLine(NOW, "stdout", "up"),
-    "MirrorPolicy": daeploy_lib.MirrorPolicy(0.5, "safe", ["cookie"]),
+    "MirrorPolicy": daeploy_lib.MirrorPolicy(0.5, "safe", ["cookie"], ["!/a"], "x-b"),
     "Mount": daeploy_lib.Mount("/srv/models", "/models"),
     "PythonImage": daeploy_lib.PythonImage(),
     "Readiness": daeploy_lib.Readiness("/health", 5),
