@@ -150,7 +150,7 @@ def test_addresses_without_a_deployer() -> None:
     assert isinstance(names["app"], ShadowRouter)
     exec(POLICY, names)  # noqa: S102 - the README's words
     options = {name: names[name] for name in ("mirror", "limits", "timeouts")}
-    assert ShadowRouter({}, **options)
+    assert ShadowRouter({}, **options).stats()["in_flight"] == 0
 
 
 def test_the_readmes_verbs() -> None:
