@@ -11,27 +11,23 @@ import httpx
 
 from daeploy_lib.domain.route import Route
 from daeploy_lib.registry.reader import RegistryReader
+from daeploy_lib.router.entrance import Entrance
 from daeploy_lib.router.exchange import Exchange, Send
 from daeploy_lib.router.failure import AnswerBrokenError, ClientGoneError
 from daeploy_lib.router.inbound import Event, Receive
 from daeploy_lib.router.loops import LoopState
 from daeploy_lib.router.marks import Marks
 from daeploy_lib.router.outcome import Tally, not_compared
-from daeploy_lib.router.plan import Plan, Settings, make_plan
+from daeploy_lib.router.plan import Settings
 from daeploy_lib.router.policy import Limits, MirrorPolicy, Timeouts
 from daeploy_lib.router.refusal import Refusal, refusal_events
-from daeploy_lib.router.routing import RouteSource, RouteTable, StaticSource
+from daeploy_lib.router.routing import RouteSource, StaticSource
 from daeploy_lib.router.trust import TrustedPeers
 from daeploy_lib.router.websocket.serving import WebSockets
 
 Scope = Mapping[str, Any]
 
 _log = logging.getLogger(__name__)
-
-# While a change of the registry is being written it cannot be read: so often,
-# and so long, the router asks again before it goes on with what it knows.
-_ASK_AGAIN_SECONDS = 0.001
-_ASK_AT_MOST_SECONDS = 0.25
 
 
 class DeployerLike(Protocol):
@@ -125,8 +121,8 @@ class ShadowRouter:
             judge=not_compared,
             tally=self._tally,
         )
-        self._sockets = WebSockets(self._settings, self._source, self._entered)
-        self._table = RouteTable(self._source.last, may_be_tls=may_be_tls)
+        self._entrance = Entrance(self._settings, self._source, may_be_tls=may_be_tls)
+        self._sockets = WebSockets(self._settings, self._source, self._entrance)
         self._states: dict[asyncio.AbstractEventLoop, LoopState] = {}
         self._state: LoopState | None = None
 
@@ -212,7 +208,10 @@ class ShadowRouter:
             if first["type"] != "http.request":
                 raise ClientGoneError
         is_empty = first is not None and not (first.get("body") or first["more_body"])
-        plan, main_slot, slots = await self._entered(scope, is_empty=is_empty)
+        entered = self._entrance.enter_at_once(scope, is_empty=is_empty)
+        if entered is None:
+            entered = await self._entrance.enter(scope, is_empty=is_empty)
+        plan, main_slot, slots = entered
         try:
             exchange = Exchange(
                 plan,
@@ -227,66 +226,6 @@ class ShadowRouter:
             await exchange.run()
         finally:
             self._source.leave(main_slot)
-
-    async def _entered(
-        self, scope: Scope, *, is_empty: bool = True
-    ) -> tuple[Plan, object, list[object]]:
-        """Decide by routes that are still the same once the request is noted."""
-        entered = None
-        while entered is None:
-            routes, is_sure = self._source.poll(), True
-            if routes is None:
-                routes, is_sure = await self._changed_routes()
-            entered = self._enter(scope, routes, is_sure=is_sure, is_empty=is_empty)
-        return entered
-
-    def _enter(
-        self,
-        scope: Scope,
-        routes: Mapping[str, Route],
-        *,
-        is_sure: bool,
-        is_empty: bool,
-    ) -> tuple[Plan, object, list[object]] | None:
-        """
-        Decide, and note the request as in flight to the versions it goes to.
-
-        Whoever takes a version away first unroutes it, then waits for requests
-        in flight: so look once more after the request has been noted. None if the
-        routes are others by then.
-        """
-        if routes is not self._table.routes:
-            may_be_tls = self._transport is not None
-            self._table = RouteTable(routes, self._table, may_be_tls=may_be_tls)
-        plan = make_plan(scope, self._table, self._settings, is_empty=is_empty)
-        source = self._source
-        name = plan.destination.name
-        main_slot = source.enter(name, plan.main.version)
-        slots = [source.enter(name, shadow.version) for shadow in plan.shadows]
-        if is_sure and source.poll() is not routes:
-            for slot in (main_slot, *slots):
-                source.leave(slot)
-            return None
-        self._count(plan)
-        return plan, main_slot, slots
-
-    async def _changed_routes(self) -> tuple[Mapping[str, Route], bool]:
-        """Wait until a change can be read; return whether these are its routes."""
-        loop = asyncio.get_running_loop()
-        end = loop.time() + _ASK_AT_MOST_SECONDS
-        while loop.time() < end:
-            await asyncio.sleep(_ASK_AGAIN_SECONDS)
-            routes = self._source.poll()
-            if routes is not None:
-                return routes, True
-        return self._source.last, False
-
-    def _count(self, plan: Plan) -> None:
-        for shadow in plan.destination.shadows:
-            tally = self._tally.version(shadow.name, shadow.version)
-            tally.requests += 1
-            if plan.spared is not None:
-                tally.count(plan.spared)
 
     def _loop_state(self) -> LoopState:
         loop = asyncio.get_running_loop()

@@ -5,6 +5,7 @@ import os
 import platform
 import re
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -23,8 +24,15 @@ def facts() -> list[str]:
         f"Date: {time.strftime('%Y-%m-%d', time.gmtime())}",
         f"Machine: {cores} cores, {_model()}, Linux {platform.release().split('-')[0]}",
         f"Load before the run: {os.getloadavg()[0]:.2f}",
-        f"Versions: Python {platform.python_version()}, {_versions()}",
+        f"Python: {platform.python_version()}, {_origin()}",
+        f"Versions: {_versions()}",
     ]
+
+
+def _origin() -> str:
+    """Return whose build it is: some are a quarter faster than others."""
+    base = Path(sys.base_prefix)
+    return "the operating system's" if base == Path("/usr") else "not the system's"
 
 
 def _model() -> str:

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 
+from daeploy_lib.router.entrance import Entrance
 from daeploy_lib.router.failure import AnswerBrokenError, ClientGoneError
 from daeploy_lib.router.inbound import Receive
 from daeploy_lib.router.mirroring import spare_copies
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from daeploy_lib.router.loops import LoopState
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Entered = tuple[Plan, object, list[object]]
-Enter = Callable[[Mapping[str, Any]], Awaitable[Entered]]
 
 _log = logging.getLogger(__name__)
 
@@ -32,13 +31,15 @@ class WebSockets:
     Args:
         settings: Of the router.
         source: Told when WebSockets to versions end.
-        enter: Decides about a request and notes it as in flight.
+        entrance: Decides about a request and notes it as in flight.
     """
 
-    def __init__(self, settings: Settings, source: RouteSource, enter: Enter) -> None:
+    def __init__(
+        self, settings: Settings, source: RouteSource, entrance: Entrance
+    ) -> None:
         self._settings = settings
         self._source = source
-        self._enter = enter
+        self._entrance = entrance
         self._open: set[Session] = set()
 
     async def serve(
@@ -81,7 +82,7 @@ class WebSockets:
     ) -> None:
         if (await receive())["type"] != "websocket.connect":
             raise ClientGoneError
-        plan, main_slot, slots = await self._enter(as_request(scope))
+        plan, main_slot, slots = await self._entrance.enter(as_request(scope))
         try:
             session = self._session(
                 plan, scope, state, slots=slots, receive=receive, send=send
