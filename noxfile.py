@@ -165,3 +165,14 @@ def bench(session: nox.Session) -> None:
         env=HARNESS,
         interrupt_timeout=30,  # to end what it has started
     )
+
+
+@nox.session(python=shipped())
+def soak(session: nox.Session) -> None:
+    """An hour of load, or so many minutes; fails if the router holds more after it."""
+    session.install(".", *groups("bench"))
+    session.run(
+        *("python", "-m", "bench.router.soak", *session.posargs),
+        env=HARNESS,
+        interrupt_timeout=30,
+    )

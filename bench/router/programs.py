@@ -30,6 +30,11 @@ class Program:
         self._process = process
         self.log = log
 
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._root.pid
+
     def _tree(self) -> list[psutil.Process]:
         return [self._root, *self._root.children(recursive=True)]
 
