@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI
+from hypercorn.middleware.dispatcher import AsyncioDispatcherMiddleware
+from quart import Quart
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
@@ -36,6 +38,12 @@ def in_starlette(router: ShadowRouter) -> App:
     return Starlette(routes=[Mount("/a/b", inner)])
 
 
+def in_quart(router: ShadowRouter) -> App:
+    """Dispatch a prefix to it, as Quart's documentation says, for it has no mounts."""
+    mounts: dict[str, Any] = {"/services": router, "/": Quart("app")}
+    return AsyncioDispatcherMiddleware(mounts)
+
+
 def at_the_root(router: ShadowRouter) -> App:
     """Mount at the root of an application."""
     app = FastAPI()
@@ -51,6 +59,7 @@ def bare(router: ShadowRouter) -> App:
 PLACES = {
     "FastAPI": (in_fastapi, b"/services"),
     "nested Starlette": (in_starlette, b"/a/b/services"),
+    "Quart": (in_quart, b"/services"),
     "root": (at_the_root, b""),
     "bare": (bare, b""),
 }
