@@ -92,7 +92,10 @@ async def hypercorn(app: Any) -> AsyncIterator[int]:
         yield port
     finally:
         stop.set()
-        await serving
+        await asyncio.wait([serving])
+        # It cancels an application's lifespan that ends a moment late, and then itself with it.
+        if not serving.cancelled():
+            serving.result()
 
 
 @contextlib.asynccontextmanager
