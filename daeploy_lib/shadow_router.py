@@ -11,7 +11,7 @@ import httpx
 
 from daeploy_lib.domain.route import Route
 from daeploy_lib.registry.reader import RegistryReader
-from daeploy_lib.router.entrance import Entrance
+from daeploy_lib.router.entrance import Entered, Entrance
 from daeploy_lib.router.exchange import Exchange, Send
 from daeploy_lib.router.failure import AnswerBrokenError, ClientGoneError
 from daeploy_lib.router.inbound import Event, Receive
@@ -128,14 +128,48 @@ class ShadowRouter:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
-        if scope["type"] == "http":
-            await self._serve(scope, receive, send)
-        elif scope["type"] == "websocket":
-            await self._sockets.serve(scope, receive, send, self._loop_state())
-        elif scope["type"] == "lifespan":
-            await self._live(receive, send)
-        else:
-            raise ValueError(f"Unknown ASGI scope type {scope['type']!r}.")
+        if scope["type"] != "http":
+            await self._serve_other(scope, receive, send)
+            return
+        tally = self._tally
+        tally.in_flight += 1
+        try:
+            entered, first = None, None
+            if scope["http_version"].startswith("1"):
+                entered = self._entrance.enter_at_once(scope, is_empty=False)
+            if entered is None:
+                entered, first = await self._enter(scope, receive)
+            plan, main_slot, slots = entered
+            try:
+                await Exchange(
+                    plan,
+                    self._loop_state(),
+                    self._settings,
+                    source=self._source,
+                    slots=slots,
+                    receive=receive,
+                    send=send,
+                    first=first,
+                ).run()
+            finally:
+                self._source.leave(main_slot)
+            tally.relayed += 1
+        except Refusal as refusal:
+            tally.refuse(refusal.status)
+            for event in refusal_events(
+                refusal,
+                has_body=scope["method"] != "HEAD",
+                can_close=scope["http_version"].startswith("1"),
+            ):
+                await send(dict(event))
+        except ClientGoneError:
+            tally.client_gone += 1
+        except AnswerBrokenError as error:
+            tally.broken += 1
+            _log.warning("An answer broke off: %s", error)
+            raise
+        finally:
+            tally.in_flight -= 1
 
     @contextlib.asynccontextmanager
     async def lifespan(self, app: object = None) -> AsyncIterator[None]:
@@ -177,55 +211,26 @@ class ShadowRouter:
         connections = sum(state.connections for state in self._states.values())
         return {"connections": connections, **self._tally.as_mapping()}
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        tally = self._tally
-        tally.in_flight += 1
-        try:
-            await self._exchange(scope, receive, send)
-            tally.relayed += 1
-        except Refusal as refusal:
-            tally.refuse(refusal.status)
-            for event in refusal_events(
-                refusal,
-                has_body=scope["method"] != "HEAD",
-                can_close=scope["http_version"].startswith("1"),
-            ):
-                await send(dict(event))
-        except ClientGoneError:
-            tally.client_gone += 1
-        except AnswerBrokenError as error:
-            tally.broken += 1
-            _log.warning("An answer broke off: %s", error)
-            raise
-        finally:
-            tally.in_flight -= 1
+    async def _serve_other(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await self._sockets.serve(scope, receive, send, self._loop_state())
+        elif scope["type"] == "lifespan":
+            await self._live(receive, send)
+        else:
+            raise ValueError(f"Unknown ASGI scope type {scope['type']!r}.")
 
-    async def _exchange(self, scope: Scope, receive: Receive, send: Send) -> None:
-        first: Event | None = None
-        if not scope["http_version"].startswith("1"):
-            # Nothing in an HTTP/2 request says whether a body follows.
-            first = await receive()
-            if first["type"] != "http.request":
-                raise ClientGoneError
-        is_empty = first is not None and not (first.get("body") or first["more_body"])
-        entered = self._entrance.enter_at_once(scope, is_empty=is_empty)
-        if entered is None:
-            entered = await self._entrance.enter(scope, is_empty=is_empty)
-        plan, main_slot, slots = entered
-        try:
-            exchange = Exchange(
-                plan,
-                self._loop_state(),
-                self._settings,
-                source=self._source,
-                slots=slots,
-                receive=receive,
-                send=send,
-                first=first,
-            )
-            await exchange.run()
-        finally:
-            self._source.leave(main_slot)
+    async def _enter(
+        self, scope: Scope, receive: Receive
+    ) -> tuple[Entered, Event | None]:
+        """Decide as soon as that can be done; return what was received for it."""
+        if scope["http_version"].startswith("1"):
+            return await self._entrance.enter(scope, is_empty=False), None
+        # Nothing in an HTTP/2 request says whether a body follows.
+        first = await receive()
+        if first["type"] != "http.request":
+            raise ClientGoneError
+        is_empty = not (first.get("body") or first["more_body"])
+        return await self._entrance.enter(scope, is_empty=is_empty), first
 
     def _loop_state(self) -> LoopState:
         loop = asyncio.get_running_loop()

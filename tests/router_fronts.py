@@ -93,7 +93,7 @@ async def hypercorn(app: Any) -> AsyncIterator[int]:
     finally:
         stop.set()
         await asyncio.wait([serving])
-        # It cancels an application's lifespan that ends a moment late, and then itself with it.
+        # A lifespan that ends a moment late is cancelled, and takes the server with it.
         if not serving.cancelled():
             serving.result()
 

@@ -6,7 +6,7 @@ that reads slowly slows the version down and not the memory.
 """
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from daeploy_lib.router.deadlines import DeadlineQueue
 from daeploy_lib.router.failure import Failure
@@ -27,8 +27,33 @@ _IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"})
 _FIRST_ERROR_STATUS = 400
 
 
-def _nobody_listens() -> None:
-    """Stand in for the exchange once that is over."""
+class Listener(Protocol):
+    """Who relays the answer, and has the body."""
+
+    def main_changed(self) -> None:
+        """There is something new to look at."""
+
+    def main_opened(self) -> None:
+        """The head is on its way."""
+
+    def main_has_room(self) -> None:
+        """Main takes more of the body."""
+
+
+class _Nobody:
+    """Stands in for the exchange once that is over."""
+
+    def main_changed(self) -> None:
+        pass
+
+    def main_opened(self) -> None:
+        pass
+
+    def main_has_room(self) -> None:
+        pass
+
+
+_NOBODY = _Nobody()
 
 
 class MainCall(Call):
@@ -41,20 +66,16 @@ class MainCall(Call):
         method: Of the request.
         head: Request line and headers.
         has_body: Whether a body follows.
-        changed: Called whenever there is something new to look at.
-        opened: Called when the head is on its way.
-        roomy: Called when main takes more of the body.
+        listener: Told what becomes of it.
     """
 
     __slots__ = (
         "_began_at",
         "_buffer",
         "_buffered",
-        "_changed",
         "_clock",
         "_has_body",
-        "_opened",
-        "_roomy",
+        "_listener",
         "_state",
         "_target",
         "_unsent",
@@ -74,17 +95,13 @@ class MainCall(Call):
         head: bytes,
         *,
         has_body: bool,
-        changed: Callable[[], None],
-        opened: Callable[[], None],
-        roomy: Callable[[], None],
+        listener: Listener,
     ) -> None:
         super().__init__(state.pool(target), method, head)
         self._state = state
         self._target = target
         self._has_body = has_body
-        self._changed = changed
-        self._opened = opened
-        self._roomy = roomy
+        self._listener = listener
         self._began_at = state.loop.time()
         self._was_reused = False
         self._clock: DeadlineQueue | None = None
@@ -98,6 +115,17 @@ class MainCall(Call):
         self.failure: Failure | None = None
 
     # The exchange's side
+
+    def begin(self, *, is_complete: bool) -> None:
+        """
+        Send the head; not before the body's first bytes, if there is one.
+
+        Args:
+            is_complete: Whether no body follows.
+        """
+        self.is_sent = is_complete
+        self.holds_head = not is_complete
+        self.start()
 
     def send(self, content: bytes) -> None:
         """Take framed bytes of the body."""
@@ -161,13 +189,14 @@ class MainCall(Call):
 
     def release(self) -> None:
         """
-        End the call for good.
+        End the call for good, if it has not ended yet.
 
         It lets go of the exchange, which holds it: what refers to each other
         waits for the garbage collector, which then costs as much as a rule does.
         """
-        self.abort()
-        self._changed = self._opened = self._roomy = _nobody_listens
+        if not self.is_complete:
+            self.abort()
+        self._listener = _NOBODY
 
     # The connection's side
 
@@ -176,22 +205,21 @@ class MainCall(Call):
         connection = self.connection
         self._was_reused = connection is not None and connection.is_reused
         if self.is_sent:
-            self.release_head()
             self._run(self._state.first_byte, self._answers_late)
         else:
             self._run(self._state.idle, self._idle)
-        self._opened()
+        self._listener.main_opened()
 
     def has_room(self) -> None:
         """Ask for more of the body."""
-        self._roomy()
+        self._listener.main_has_room()
 
     def answer_began(self, status: int, headers: Sequence[Header]) -> None:
         """Note the head."""
         self._run(self._state.idle, self._idle)
         self.status = status
         self.headers = headers
-        self._changed()
+        self._listener.main_changed()
 
     def answer_went_on(self, body: bytes) -> None:
         """Keep the bytes until the client takes them."""
@@ -204,7 +232,7 @@ class MainCall(Call):
             self._stop_clock()
         else:
             self._run(self._state.idle, self._idle)
-        self._changed()
+        self._listener.main_changed()
 
     def answered(self, status: int, headers: Sequence[Header], body: bytes) -> None:
         """Note all of it, and let no time run."""
@@ -216,14 +244,14 @@ class MainCall(Call):
             self._buffer.append(body)
         self.body_bytes = self._buffered = len(body)
         self.is_complete = True
-        self._changed()
+        self._listener.main_changed()
 
     def answer_ended(self) -> None:
         """Note the end."""
         super().answer_ended()
         self._stop_clock()
         self.is_complete = True
-        self._changed()
+        self._listener.main_changed()
 
     def failed(self, failure: Failure) -> None:
         """Note the failure, or try once more where that does no harm."""
@@ -233,7 +261,7 @@ class MainCall(Call):
             self.start(afresh=True)
             return
         self.failure = failure
-        self._changed()
+        self._listener.main_changed()
 
     # Clocks
 

@@ -15,6 +15,7 @@ import httptools
 
 from daeploy_lib.router.failure import Failure
 from daeploy_lib.router.framing import AnswerFraming, Header, check_answer
+from daeploy_lib.router.plain_answer import plain_answer
 
 if TYPE_CHECKING:
     from daeploy_lib.router.pool import Pool
@@ -83,17 +84,20 @@ class Connection(asyncio.Protocol):
     def begin(self, call: "Call") -> None:
         """Carry this call; nothing is left of the one before."""
         self._call = call
+        self._framing: AnswerFraming | None = None
+        self.has_begun = False
+
+    def _begin_to_parse(self, call: "Call") -> None:
+        """Get ready for an answer that comes in parts, or is not plain."""
         self._method = call.method
         self._parser = httptools.HttpResponseParser(self)
         self._headers: list[Header] = []
         self._pieces: list[bytes] = []
         self._head: tuple[int, list[Header]] | None = None
-        self._framing: AnswerFraming | None = None
         self._unbodied = 0
         self._interim = 0
         self._is_complete = False
         self._has_surplus = False
-        self.has_begun = False
 
     def hold(self, head: bytes) -> None:
         """Send the head together with what follows: see ``Call.release_head``."""
@@ -127,13 +131,11 @@ class Connection(asyncio.Protocol):
             self._is_reading = True
             self._transport.resume_reading()
 
-    @property
-    def is_usable(self) -> bool:
-        """Whether another call may be carried."""
-        return not (self.has_closed or self._transport.is_closing() or self.has_input())
-
     def has_input(self) -> bool:
         """Return whether the socket holds bytes, or an end, not yet seen."""
+        # A closed one, whose number may be another's by now, has its end.
+        if self.has_closed or self._transport.is_closing():
+            return True
         return bool(self._poll.poll(0))
 
     def abort(self) -> None:
@@ -165,20 +167,31 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Read on in the answer."""
-        if self._call is None:
+        call = self._call
+        if call is None:
             self.close()
             return
-        self.has_begun = True
+        if not self.has_begun:
+            self.has_begun = True
+            answer = plain_answer(data) if call.method != b"HEAD" else None
+            if answer is not None:
+                self._release(call, may_go_on=True)
+                status, headers, body = answer
+                call.answered(status, headers, body)
+                return
+            self._begin_to_parse(call)
         failure = self._feed(data)
         self._hand_over(failure)
 
     def eof_received(self) -> None:
         """End an answer that only the end of the connection delimits."""
-        if self._call is None:
+        call = self._call
+        if call is None:
             self.close()
-            return
-        framing = self._framing
-        if framing is not None and framing.until_close:
+        elif not self.has_begun:
+            self.abort()
+            call.failed(Failure.closed)
+        elif self._framing is not None and self._framing.until_close:
             self._is_complete = True
             self._hand_over(None)
         else:
@@ -276,7 +289,7 @@ class Connection(asyncio.Protocol):
         if self._head is not None:
             (status, headers), self._head = self._head, None
             if self._is_complete:
-                self._release(call)
+                self._release_parsed(call)
                 call.answered(status, headers, b"".join(self._pieces))
                 return
             call.answer_began(status, headers)
@@ -287,25 +300,25 @@ class Connection(asyncio.Protocol):
         if self._call is not call:
             return
         if self._is_complete:
-            self._release(call)
+            self._release_parsed(call)
             call.answer_ended()
         elif failure is not None:
             self.abort()
             call.failed(failure)
 
-    def _release(self, call: "Call") -> None:
+    def _release_parsed(self, call: "Call") -> None:
         framing = self._framing
+        assert framing is not None  # noqa: S101 - an answer is complete
+        may_go_on = framing.keeps_alive and not self._has_surplus
+        self._release(call, may_go_on=may_go_on, seconds=framing.idle_seconds)
+
+    def _release(
+        self, call: "Call", *, may_go_on: bool, seconds: int | None = None
+    ) -> None:
         self._call = None
-        if (
-            framing is not None
-            and framing.keeps_alive
-            and call.is_sent
-            and not self._has_surplus
-            and not self.has_closed
-            and not self.unsent
-        ):
+        if may_go_on and call.is_sent and not self.has_closed and not self.unsent:
             self.resume_reading()
-            self._pool.take_back(self, framing.idle_seconds)
+            self._pool.take_back(self, seconds)
         else:
             self.close()
 

@@ -18,10 +18,11 @@ class DeadlineQueue:
         seconds: How long each wait may take.
     """
 
-    __slots__ = ("_loop", "_seconds", "_timer", "_waits")
+    __slots__ = ("_loop", "_now", "_seconds", "_timer", "_waits")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
         self._loop = loop
+        self._now = loop.time
         self._seconds = seconds
         self._waits: dict[Hashable, tuple[float, Callable[[], None]]] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -31,8 +32,10 @@ class DeadlineQueue:
 
     def start(self, key: Hashable, late: Callable[[], None]) -> None:
         """Call *late* after the time, unless the key is stopped or started anew."""
-        self._waits.pop(key, None)
-        self._waits[key] = (self._loop.time() + self._seconds, late)
+        waits = self._waits
+        if key in waits:
+            del waits[key]  # to the end of the order
+        waits[key] = (self._now() + self._seconds, late)
         if self._timer is None:
             self._timer = self._loop.call_later(self._seconds, self._ring)
 

@@ -61,12 +61,14 @@ class Exchange:
     __slots__ = (
         "_copies",
         "_ended",
+        "_first",
         "_has_copied",
         "_has_seen_last",
         "_has_started",
         "_inbound",
         "_main",
         "_plan",
+        "_receive",
         "_send",
         "_settings",
         "_slots",
@@ -94,7 +96,9 @@ class Exchange:
         self._source = source
         self._slots = slots
         self._send = send
-        self._inbound = Inbound(receive, self._on_event, first)
+        self._receive = receive
+        self._first = first
+        self._inbound: Inbound | None = None
         framing = plan.framing
         self._tee = Tee(framing.length, is_chunked=framing.is_chunked)
         self._copies: list[Copy] = []
@@ -109,9 +113,7 @@ class Exchange:
             plan.method,
             plan.main_head(),
             has_body=framing.has_body,
-            changed=self._wake,
-            opened=self._opened,
-            roomy=self._pull_body,
+            listener=self,
         )
 
     async def run(self) -> None:
@@ -126,12 +128,10 @@ class Exchange:
         self._state.began(self)
         outcome = Outcome.main_failed
         try:
-            self._main.is_sent = self._tee.is_complete
-            self._main.start()
+            self._main.begin(is_complete=self._tee.is_complete)
             if self._tee.is_complete:
-                self._state.watch.start(self, self._inbound.pull)
-            await self._relay_head()
-            await self._relay_body()
+                self._state.watch.start(self, self._pull)
+            await self._relay()
         except (ClientGoneError, asyncio.CancelledError):
             outcome = Outcome.client_gone
             raise
@@ -144,7 +144,7 @@ class Exchange:
 
     # The answer
 
-    async def _relay_head(self) -> None:
+    async def _relay(self) -> None:
         main = self._main
         while not main.status:
             self._raise_if_ended()
@@ -154,29 +154,43 @@ class Exchange:
             await self._change()
         self._has_started = True
         headers = for_client(main.headers, status=main.status)
-        await self._tell(
-            {"type": "http.response.start", "status": main.status, "headers": headers}
-        )
+        start = {
+            "type": "http.response.start",
+            "status": main.status,
+            "headers": headers,
+        }
+        try:
+            await self._send(start)
+            if main.is_complete:
+                body = main.take()
+                await self._send({"type": "http.response.body", "body": body})
+            else:
+                await self._relay_body()
+        except AnswerBrokenError:
+            raise
+        except OSError as error:
+            # ASGI 2.4: how a server says that the client has left.
+            raise ClientGoneError from error
 
     async def _relay_body(self) -> None:
         main = self._main
-        is_last = False
-        while not is_last:
+        while True:
             is_last = main.is_complete
             if not is_last:
                 self._raise_if_ended()
             body = main.take()
             if body or is_last:
-                await self._tell(
+                await self._send(
                     {
                         "type": "http.response.body",
                         "body": body,
                         "more_body": not is_last,
                     }
                 )
-                if not is_last:
-                    for copy in self._copies:
-                        copy.main_went_on(main.body_bytes)
+                if is_last:
+                    return
+                for copy in self._copies:
+                    copy.main_went_on(main.body_bytes)
             elif main.failure is not None:
                 target = self._plan.main
                 raise AnswerBrokenError(
@@ -185,23 +199,18 @@ class Exchange:
             else:
                 await self._change()
 
-    async def _tell(self, event: MutableMapping[str, Any]) -> None:
-        try:
-            await self._send(event)
-        except OSError as error:
-            # ASGI 2.4: how a server says that the client has left.
-            raise ClientGoneError from error
-
-    async def _change(self) -> None:
+    def _change(self) -> "asyncio.Future[None]":
+        """Return what is done as soon as there is something new to look at."""
         self._waiter = self._state.loop.create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
+        return self._waiter
 
-    def _wake(self) -> None:
+    def main_changed(self) -> None:
+        """Look at main's answer, which has begun, gone on, ended or failed."""
         if self._main.wants_no_more and not self._tee.is_complete:
             self._stop_body()
+        self._wake()
+
+    def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
@@ -219,8 +228,8 @@ class Exchange:
 
     # The request
 
-    def _opened(self) -> None:
-        """Main is reached: send the copies, then read the body."""
+    def main_opened(self) -> None:
+        """Send the copies, now that main is reached, then read the body."""
         if not self._has_copied:
             self._has_copied = True
             try:
@@ -229,7 +238,7 @@ class Exchange:
                 _log.exception("starting the copies failed")
         if not self._tee.is_complete:
             self._release_heads(after=_TURNS_TO_BODY)
-            self._pull_body()
+            self.main_has_room()
 
     def _release_heads(self, *, after: int = 0) -> None:
         """Send the heads alone if the body is not there at once."""
@@ -252,20 +261,27 @@ class Exchange:
             is_complete=self._tee.is_complete,
         )
 
-    def _pull_body(self) -> None:
-        """Ask the client for more as soon as main takes more."""
+    def main_has_room(self) -> None:
+        """Ask the client for more of the body as soon as main takes more."""
         main = self._main
         if self._tee.is_complete or main.wants_no_more or main.connection is None:
             return
         if main.takes_more:
             self._state.idle.start(self, self._client_is_idle)
-            self._inbound.pull()
+            self._pull()
         elif not main.connection.is_paused:
-            self._state.loop.call_later(_LOOK_AGAIN_SECONDS, self._pull_body)
+            self._state.loop.call_later(_LOOK_AGAIN_SECONDS, self.main_has_room)
+
+    def _pull(self) -> None:
+        """Ask the server for the next event; most requests are over before."""
+        if self._inbound is None:
+            self._inbound = Inbound(self._receive, self._on_event, self._first)
+        self._inbound.pull()
 
     def _stop_body(self) -> None:
         self._state.idle.stop(self)
-        self._inbound.stop()
+        if self._inbound is not None:
+            self._inbound.stop()
 
     def _on_event(self, event: Event) -> None:
         if event["type"] != "http.request":
@@ -276,7 +292,7 @@ class Exchange:
             self._take(event.get("body", b""), is_last=is_last)
         elif not self._has_seen_last:
             # Nothing more is wanted, but the disconnect comes after the body.
-            self._inbound.pull()
+            self._pull()
         self._has_seen_last = is_last
 
     def _take(self, body: bytes, *, is_last: bool) -> None:
@@ -289,9 +305,9 @@ class Exchange:
             self._main.abort()
             return
         if self._tee.is_complete:
-            self._state.watch.start(self, self._inbound.pull)
+            self._state.watch.start(self, self._pull)
         else:
-            self._pull_body()
+            self.main_has_room()
 
     def _client_is_idle(self) -> None:
         if not self._has_started:  # else it may well be waiting for main
@@ -310,9 +326,11 @@ class Exchange:
         else:
             for copy in self._copies:
                 copy.main_failed(outcome)
-        spare_copies(self._plan, self._settings, self._source, self._slots, outcome)
+        if self._slots:
+            spare_copies(self._plan, self._settings, self._source, self._slots, outcome)
         main.release()
-        self._inbound.close()
-        self._state.idle.stop(self)
+        if self._inbound is not None:
+            self._inbound.close()
+            self._state.idle.stop(self)
         self._state.watch.stop(self)
         self._state.ended(self)

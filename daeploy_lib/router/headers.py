@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 
 import attrs
 
-from daeploy_lib.router.framing import Header
+from daeploy_lib.router.framing import BODYLESS_STATUS, Header
 
 # RFC 9110, section 7.6.1, with the older names. "te" and "transfer-encoding"
 # are looked at where they are dropped.
@@ -58,7 +58,7 @@ _PROTECTED = FORWARDED | {
     b"via",
 }
 
-_NOT_FOR_CLIENTS = HOP_BY_HOP | {b"alt-svc"}
+NOT_FOR_CLIENTS = HOP_BY_HOP | {b"alt-svc"}
 
 
 def hop_by_hop(headers: Sequence[Header]) -> frozenset[bytes]:
@@ -167,9 +167,11 @@ def for_client(headers: Sequence[Header], *, status: int) -> list[Header]:
         status: Of the answer. 204 has no length (RFC 9110, section 8.6), and
             304 loses its own: uvicorn would wait for the body it announces.
     """
+    if status not in BODYLESS_STATUS and NOT_FOR_CLIENTS.isdisjoint(dict(headers)):
+        return list(headers)
     hops = hop_by_hop(headers)
-    dropped = _NOT_FOR_CLIENTS if hops is HOP_BY_HOP else hops | _NOT_FOR_CLIENTS
-    if status in (204, 304):
+    dropped = NOT_FOR_CLIENTS if hops is HOP_BY_HOP else hops | NOT_FOR_CLIENTS
+    if status in BODYLESS_STATUS:
         dropped = dropped | {b"content-length"}
     return [header for header in headers if header[0] not in dropped]
 

@@ -20,6 +20,9 @@ _PATH_SAFE = "/:@!$&'()*+,;=~-._"
 # Controls, space and "#" never stand in a request target (RFC 9112, 3.2).
 _NOT_IN_TARGET = re.compile(rb"[\x00-\x20\x7f#]")
 
+# A segment as we name them, and a rest without anything that is looked at closer.
+_PLAIN = re.compile(rb"/([0-9A-Za-z_+.\-]+)(/[!$&-~\"]*)?")
+
 # A prefix is taken off and a base path put before: a dot segment could then
 # name something outside of both, to whoever resolves it later.
 _DOT_SEGMENT = re.compile(rb"/(?:\.|%2[eE]){1,2}(?:/|$)")
@@ -62,6 +65,12 @@ def locate(scope: Mapping[str, Any]) -> Location:
     path: str = scope["path"]
     raw: bytes | None = scope.get("raw_path")
     root: str = scope.get("root_path", "").rstrip("/")
+    if raw is not None and len(raw) == len(path) and raw.startswith(root.encode()):
+        # All ASCII, nothing encoded, below the mount: most are.
+        plain = _PLAIN.fullmatch(raw, len(root))
+        if plain is not None and b"/." not in raw and path.startswith(root):
+            segment, rest = plain.groups(b"/")
+            return Location(root, segment.decode("ascii"), rest)
     if raw is None:
         raw = quote(path, safe=_PATH_SAFE).encode("ascii")
     if raw[:1] != b"/" or _NOT_IN_TARGET.search(raw):
@@ -72,7 +81,7 @@ def locate(scope: Mapping[str, Any]) -> Location:
         prefix = _prefix(scope, path, root, raw)
         below = _walk(raw, prefix)
         root = root or prefix.decode("utf-8", "replace")
-    if _DOT_SEGMENT.search(below):
+    if (b"/." in below or b"/%" in below) and _DOT_SEGMENT.search(below):
         raise Refusal(400, "The path has a '.' or '..' segment.")
     segment, slash, rest = below[1:].partition(b"/")
     if b"%" in segment:

@@ -5,7 +5,7 @@ Everything that can be refused without asking a version is refused here.
 """
 
 from collections.abc import Mapping, MutableMapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote
 
 import attrs
@@ -22,7 +22,7 @@ from daeploy_lib.router.marks import Marks, copy_lines, passed_on
 from daeploy_lib.router.max_forwards import counted_down
 from daeploy_lib.router.mounts import Location, joined, locate
 from daeploy_lib.router.outcome import Judge, Outcome, Tally
-from daeploy_lib.router.plain import PlainHead, plain_head
+from daeploy_lib.router.plain import plain_head
 from daeploy_lib.router.policy import Limits, MirrorPolicy, Timeouts
 from daeploy_lib.router.refusal import Refusal
 from daeploy_lib.router.routing import Destination, RouteTable, Target
@@ -51,21 +51,6 @@ class Settings:
         return self.policies.get(name, self.policy)
 
 
-class _Head(NamedTuple):
-    """
-    Header lines.
-
-    Attributes:
-        block: Those that main gets.
-        copy_block: Those that shadows get.
-        mark: Of the copy that the request is; None if it is none.
-    """
-
-    block: bytes
-    copy_block: bytes
-    mark: bytes | None = None
-
-
 @attrs.define
 class Plan:
     """
@@ -88,14 +73,15 @@ class Plan:
     framing: RequestFraming
     _rest: bytes
     _query: bytes
-    _head: _Head
+    _block: bytes
+    _copy_block: bytes
+    _mark: bytes | None
     _marks: Marks
 
     def main_head(self) -> bytes:
         """Return request line and headers for main."""
-        head = self._head
-        more = b"" if head.mark is None else passed_on(head.mark)
-        return self._lines(self.main, head.block, more)
+        more = b"" if self._mark is None else passed_on(self._mark)
+        return self._lines(self.main, self._block, more)
 
     def new_mark(self) -> bytes:
         """Return the mark of all copies of this request: they are one exchange."""
@@ -103,11 +89,13 @@ class Plan:
 
     def copy_head(self, target: Target, mark: bytes) -> bytes:
         """Return request line and headers for a shadow."""
-        shared = self._head.copy_block
-        return self._lines(target, shared, copy_lines(mark, target.version))
+        more = copy_lines(mark, target.version)
+        return self._lines(target, self._copy_block, more)
 
     def _lines(self, target: Target, shared: bytes, more: bytes) -> bytes:
-        path = joined(target.endpoint.base, self._rest)
+        path = self._rest
+        if target.endpoint.base:
+            path = joined(target.endpoint.base, path)
         if self._query:
             path += b"?" + self._query
         return b"%b %b HTTP/1.1\r\n%b%b\r\n" % (self.method, path, shared, more)
@@ -139,7 +127,13 @@ def make_plan(
     query: bytes = scope.get("query_string", b"")
     limit = settings.limits.max_header_bytes
     check_query(query, len(scope.get("raw_path") or scope["path"]), limit)
-    plain, framing = _framing(scope, limit)
+    version: str = scope["http_version"]
+    plain = plain_head(scope["headers"], limit) if version.startswith("1") else None
+    shared = b""
+    if plain is not None:
+        shared, framing = plain
+    else:
+        framing = check_request(_received(scope), http_version=version, limit=limit)
     if is_empty:
         framing = framing._replace(is_chunked=False)
     location = locate(scope)
@@ -149,12 +143,11 @@ def make_plan(
     if plain is None or policy.withhold:
         head = _ruled_head(scope, framing, place, settings, policy)
     else:
-        lines = plain.block + _forwarding(scope, plain.host, place, settings)
-        head = _Head(lines, lines)
-    is_marked = head.mark is not None
-    spared = _spared(
-        destination, scope, location.rest, settings, policy, is_marked=is_marked
-    )
+        shared += _forwarding(scope, framing.host, place, settings)
+        head = shared, shared, None
+    spared = None
+    if destination.shadows and (head[2] is not None or not policy.copies_all):
+        spared = _spared(destination, scope, location.rest, settings, policy, head[2])
     return Plan(
         destination,
         main,
@@ -164,21 +157,9 @@ def make_plan(
         framing,
         location.rest,
         query,
-        head,
+        *head,
         settings.marks,
     )
-
-
-def _framing(
-    scope: Mapping[str, Any], limit: int
-) -> tuple[PlainHead | None, RequestFraming]:
-    """Return the head if it is plain, and how the body is delimited."""
-    version: str = scope["http_version"]
-    if version.startswith("1"):
-        plain = plain_head(scope["headers"], limit)
-        if plain is not None:
-            return plain, RequestFraming(plain.length, False, plain.host)  # noqa: FBT003
-    return None, check_request(_received(scope), http_version=version, limit=limit)
 
 
 def _received(scope: Mapping[str, Any]) -> list[Header]:
@@ -206,8 +187,13 @@ def _ruled_head(
     place: tuple[str, str],
     settings: Settings,
     policy: MirrorPolicy,
-) -> _Head:
-    """Return the header lines by all the rules."""
+) -> tuple[bytes, bytes, bytes | None]:
+    """
+    Return the header lines by all the rules.
+
+    Those that main gets, those that shadows get, and the mark of the copy that
+    the request is; None if it is none.
+    """
     received = _received(scope)
     if settings.marks.is_loop(received):
         raise Refusal(508, "The request has passed this router before.")
@@ -224,7 +210,7 @@ def _ruled_head(
     )
     lines = block(headers)
     kept = block(without(headers, policy.withhold)) if policy.withhold else lines
-    return _Head(lines, kept, settings.marks.find(received))
+    return lines, kept, settings.marks.find(received)
 
 
 def _forwarding(
@@ -256,19 +242,16 @@ def _prefix(place: tuple[str, str]) -> bytes:
     return f"{quote(mount)}/{segment}".encode("ascii")
 
 
-def _spared(
+def _spared(  # noqa: PLR0917 - all of one request
     destination: Destination,
     scope: Mapping[str, Any],
     rest: bytes,
     settings: Settings,
     policy: MirrorPolicy,
-    *,
-    is_marked: bool,
+    mark: bytes | None,
 ) -> Outcome | None:
     """Return why no shadow gets a copy; None if they do."""
-    if not destination.shadows:
-        return None
-    if is_marked or not policy.copies(scope["method"]):
+    if mark is not None or not policy.copies(scope["method"]):
         return Outcome.excluded
     if policy.asks_more:
         if not policy.allows(rest, scope["headers"]):

@@ -99,6 +99,17 @@ class MirrorPolicy:
     def _parse_rules(self) -> tuple[Rule, ...]:
         return tuple(parse_rule(text) for text in self.rules)
 
+    _copies_all: bool = attrs.field(init=False, repr=False, eq=False)
+
+    @_copies_all.default
+    def _has_no_condition(self) -> bool:
+        return self.methods == "all" and self.sample_rate >= 1 and not self.asks_more
+
+    @property
+    def copies_all(self) -> bool:
+        """Whether every request is copied, whatever it is."""
+        return self._copies_all
+
     @property
     def asks_more(self) -> bool:
         """Whether path or headers have a say as well."""

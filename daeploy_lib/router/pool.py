@@ -73,10 +73,10 @@ class Pool:
         One that is too old, or whose socket holds bytes or an end, is closed:
         an answer to nobody must not become the answer to somebody.
         """
-        now = self._loop.time()
-        while self._idle:
-            connection = self._idle.pop()
-            if connection.idle_until > now and connection.is_usable:
+        idle, now = self._idle, self._loop.time()
+        while idle:
+            connection = idle.pop()
+            if connection.idle_until > now and not connection.has_input():
                 connection.is_reused = True
                 return connection
             connection.close()
@@ -126,9 +126,9 @@ class Pool:
             connection: With nothing left on it.
             seconds: How long the version keeps it, if it says so.
         """
-        idle = (
-            MAX_IDLE_SECONDS if seconds is None else min(MAX_IDLE_SECONDS, seconds - 1)
-        )
+        idle = MAX_IDLE_SECONDS
+        if seconds is not None:
+            idle = min(idle, seconds - 1)
         connection.idle_until = self._loop.time() + idle
         self._idle.append(connection)
         if len(self._idle) > MAX_IDLE:

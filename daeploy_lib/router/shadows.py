@@ -278,15 +278,16 @@ class Copy(Call):
         if self._is_settled:
             return
         self._is_settled = True
+        self._version_tally.count(outcome)
         if self._answer is None:
             self._free()
-        self._version_tally.count(outcome)
-        self.abort()
+            self.abort()
 
     def _free(self) -> None:
         """Give back everything that the copy holds."""
-        self._hold(-self._queued)
-        self._queue.clear()
+        if self._queue:
+            self._hold(-self._queued)
+            self._queue.clear()
         self._state.shadow.stop(self)
         self._state.ended(self)
         self._version_tally.in_flight -= 1
