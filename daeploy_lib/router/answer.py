@@ -116,13 +116,15 @@ class MainCall(Call):
 
     # The exchange's side
 
-    def begin(self, *, is_complete: bool) -> None:
+    def begin(self, content: bytes, *, is_complete: bool) -> None:
         """
-        Send the head; not before the body's first bytes, if there is one.
+        Send the head; not before the body's first bytes, if some are to come.
 
         Args:
-            is_complete: Whether no body follows.
+            content: The framed body, if it is there already.
+            is_complete: Whether nothing follows.
         """
+        self.head += content
         self.is_sent = is_complete
         self.holds_head = not is_complete
         self.start()

@@ -51,7 +51,7 @@ class Entrance:
         self._settings = settings
         self._source = source
         self._may_be_tls = may_be_tls
-        self._table = RouteTable(source.last, may_be_tls=may_be_tls)
+        self._table = self._new_table(source.last)
 
     def enter_at_once(
         self, scope: Mapping[str, Any], *, is_empty: bool = True
@@ -96,7 +96,7 @@ class Entrance:
     ) -> Entered | None:
         """Return None if the routes are others once the request has been noted."""
         if routes is not self._table.routes:
-            self._table = RouteTable(routes, self._table, may_be_tls=self._may_be_tls)
+            self._table = self._new_table(routes, self._table)
         plan = make_plan(scope, self._table, self._settings, is_empty=is_empty)
         source, name = self._source, plan.destination.name
         main_slot = source.enter(name, plan.main.version)
@@ -105,7 +105,10 @@ class Entrance:
             for slot in (main_slot, *slots):
                 source.leave(slot)
             return None
-        self._count(plan)
+        for shadow in plan.destination.shadows:
+            shadow.counts.requests += 1
+            if plan.spared is not None:
+                shadow.counts.count(plan.spared)
         return Entered(plan, main_slot, slots)
 
     async def _changed_routes(self) -> tuple[Mapping[str, Route], bool]:
@@ -120,10 +123,12 @@ class Entrance:
                 return self._source.last, False
             await asyncio.sleep(_ASK_AGAIN_SECONDS)
 
-    def _count(self, plan: Plan) -> None:
-        tally = self._settings.tally
-        for shadow in plan.destination.shadows:
-            counts = tally.version(shadow.name, shadow.version)
-            counts.requests += 1
-            if plan.spared is not None:
-                counts.count(plan.spared)
+    def _new_table(
+        self, routes: Mapping[str, Route], previous: RouteTable | None = None
+    ) -> RouteTable:
+        return RouteTable(
+            routes,
+            previous,
+            may_be_tls=self._may_be_tls,
+            counts_of=self._settings.tally.version,
+        )

@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from daeploy_lib.router.answer import MainCall
+from daeploy_lib.router.at_hand import event_at_hand
 from daeploy_lib.router.failure import (
     AnswerBrokenError,
     ClientGoneError,
@@ -59,6 +60,7 @@ class Exchange:
     """
 
     __slots__ = (
+        "_content",
         "_copies",
         "_ended",
         "_first",
@@ -100,6 +102,7 @@ class Exchange:
         self._first = first
         self._inbound: Inbound | None = None
         framing = plan.framing
+        self._content = b""
         self._tee = Tee(framing.length, is_chunked=framing.is_chunked)
         self._copies: list[Copy] = []
         self._has_copied = False
@@ -128,7 +131,9 @@ class Exchange:
         self._state.began(self)
         outcome = Outcome.main_failed
         try:
-            self._main.begin(is_complete=self._tee.is_complete)
+            if not self._tee.is_complete:
+                self._content = self._content_at_hand()
+            self._main.begin(self._content, is_complete=self._tee.is_complete)
             if self._tee.is_complete:
                 self._state.watch.start(self, self._pull)
             await self._relay()
@@ -258,6 +263,7 @@ class Exchange:
             self._settings,
             self._source,
             slots,
+            content=self._content,
             is_complete=self._tee.is_complete,
         )
 
@@ -271,6 +277,19 @@ class Exchange:
             self._pull()
         elif not main.connection.is_paused:
             self._state.loop.call_later(_LOOK_AGAIN_SECONDS, self.main_has_room)
+
+    def _content_at_hand(self) -> bytes:
+        """Return the whole body, framed, if the server has it already."""
+        if self._first is None and not self._plan.framing.wants_continue:
+            self._first = event_at_hand(self._receive)
+        first = self._first
+        if first is None or first["type"] != "http.request" or first.get("more_body"):
+            return b""
+        content = self._tee.whole(first.get("body", b""))
+        if content:
+            self._first = None
+            self._has_seen_last = True
+        return content
 
     def _pull(self) -> None:
         """Ask the server for the next event; most requests are over before."""
@@ -327,7 +346,7 @@ class Exchange:
             for copy in self._copies:
                 copy.main_failed(outcome)
         if self._slots:
-            spare_copies(self._plan, self._settings, self._source, self._slots, outcome)
+            spare_copies(self._plan, self._source, self._slots, outcome)
         main.release()
         if self._inbound is not None:
             self._inbound.close()

@@ -16,6 +16,7 @@ def start_copies(
     source: RouteSource,
     slots: Sequence[object],
     *,
+    content: bytes,
     is_complete: bool,
 ) -> list[Copy]:
     """
@@ -27,7 +28,8 @@ def start_copies(
         settings: Of the router.
         source: Told of those that are dropped.
         slots: Of the shadows in the source, in their order.
-        is_complete: Whether no body follows.
+        content: The framed body, if it is there already.
+        is_complete: Whether nothing follows.
 
     Returns:
         The copies under way; the dropped ones have been counted.
@@ -35,9 +37,9 @@ def start_copies(
     copies: list[Copy] = []
     mark = plan.new_mark()
     for target, slot in zip(plan.shadows, slots, strict=True):
-        version_tally = settings.tally.version(target.name, target.version)
-        if version_tally.in_flight >= settings.limits.max_in_flight:
-            version_tally.count(Outcome.dropped_in_flight)
+        counts = target.counts
+        if counts.in_flight >= settings.limits.max_in_flight:
+            counts.count(Outcome.dropped_in_flight)
             source.leave(slot)
             continue
         copy = Copy(
@@ -48,16 +50,14 @@ def start_copies(
             settings,
             source=source,
             slot=slot,
-            version_tally=version_tally,
         )
         copies.append(copy)
-        copy.begin(is_complete=is_complete)
+        copy.begin(content, is_complete=is_complete)
     return copies
 
 
 def spare_copies(
     plan: Plan,
-    settings: Settings,
     source: RouteSource,
     slots: Sequence[object],
     outcome: Outcome,
@@ -65,4 +65,4 @@ def spare_copies(
     """Account for shadows that no copy was begun for."""
     for target, slot in zip(plan.shadows, slots, strict=False):
         source.leave(slot)
-        settings.tally.version(target.name, target.version).count(outcome)
+        target.counts.count(outcome)

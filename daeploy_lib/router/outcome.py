@@ -142,6 +142,8 @@ class Tally:
         """Return everything as plain values."""
         shadows: dict[str, dict[str, object]] = {}
         for (name, version), tally in self._versions.items():
+            if not tally.requests:
+                continue  # it has been main ever since
             shadows.setdefault(name, {})[version] = {
                 "requests": tally.requests,
                 "in_flight": tally.in_flight,

@@ -7,7 +7,7 @@ whatever the number of services, and nothing is built beforehand.
 """
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -15,6 +15,7 @@ import attrs
 
 from daeploy_lib.domain.names import check_name, version_segment
 from daeploy_lib.domain.route import Route
+from daeploy_lib.router.outcome import Tally, VersionTally
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -143,11 +144,20 @@ def parse_endpoint(address: str, *, may_be_tls: bool = False) -> Endpoint:
 
 @attrs.frozen(eq=False)
 class Target:
-    """One version, as the router calls it."""
+    """
+    One version, as the router calls it.
+
+    Attributes:
+        name: Of the service.
+        version: Of it.
+        endpoint: Where it listens.
+        counts: What became of its copies; the same ones whatever else changes.
+    """
 
     name: str
     version: str
     endpoint: Endpoint
+    counts: VersionTally = attrs.field(factory=VersionTally, repr=False)
 
 
 @attrs.frozen(eq=False)
@@ -178,6 +188,7 @@ class RouteTable:
         routes: By name. If it changes in place, so do the destinations.
         previous: The table before, whose unchanged entries are taken over.
         may_be_tls: Whether addresses may be https.
+        counts_of: The counts of a version of a service.
     """
 
     def __init__(
@@ -186,9 +197,11 @@ class RouteTable:
         previous: "RouteTable | None" = None,
         *,
         may_be_tls: bool = False,
+        counts_of: Callable[[str, str], VersionTally] | None = None,
     ) -> None:
         self.routes = routes
         self._may_be_tls = may_be_tls
+        self._counts_of = counts_of or Tally().version
         self._old = previous.known if previous is not None else {}
         self.known: dict[str, tuple[Route, dict[str, Destination]]] = {}
 
@@ -211,18 +224,25 @@ class RouteTable:
         if old is not None and old[0] == route:
             made = old[1]
         else:
-            made = _make(name, route, may_be_tls=self._may_be_tls)
+            targets = {
+                version: Target(
+                    name,
+                    version,
+                    parse_endpoint(address, may_be_tls=self._may_be_tls),
+                    self._counts_of(name, version),
+                )
+                for version, address in route.addresses.items()
+            }
+            made = _make(name, route, targets)
         if len(self.known) > 2 * len(self.routes) + 16:
             self.known.clear()  # names that are gone; a live mapping may shrink
         self.known[name] = (route, made)
         return made
 
 
-def _make(name: str, route: Route, *, may_be_tls: bool) -> dict[str, Destination]:
-    targets = {
-        version: Target(name, version, parse_endpoint(address, may_be_tls=may_be_tls))
-        for version, address in route.addresses.items()
-    }
+def _make(
+    name: str, route: Route, targets: Mapping[str, Target]
+) -> dict[str, Destination]:
     destinations = {
         version_segment(name, version): Destination(
             name,

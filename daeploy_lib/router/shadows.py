@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from daeploy_lib.router.failure import Failure
 from daeploy_lib.router.framing import Header
-from daeploy_lib.router.outcome import Observation, Outcome, VersionTally
+from daeploy_lib.router.outcome import Observation, Outcome
 from daeploy_lib.router.plan import Settings
 from daeploy_lib.router.routing import RouteSource, Target
 from daeploy_lib.router.upstream import Call
@@ -47,13 +47,13 @@ class Copy(Call):
         settings: Of the router.
         source: Told when this request to the version ends.
         slot: Of that request in the source.
-        version_tally: Counts of the shadow.
     """
 
     __slots__ = (
         "_answer",
         "_began_at",
         "_body_bytes",
+        "_counts",
         "_has_finished",
         "_is_settled",
         "_judge",
@@ -68,7 +68,6 @@ class Copy(Call):
         "_status",
         "_tally",
         "_target",
-        "_version_tally",
     )
 
     def __init__(
@@ -81,7 +80,6 @@ class Copy(Call):
         *,
         source: RouteSource,
         slot: object,
-        version_tally: VersionTally,
     ) -> None:
         super().__init__(state.pool(target), method, head)
         self._state = state
@@ -89,7 +87,7 @@ class Copy(Call):
         self._source = source
         self._slot = slot
         self._tally = settings.tally
-        self._version_tally = version_tally
+        self._counts = target.counts
         self._limits = settings.limits
         self._judge = settings.judge
         self._queue: deque[bytes] = deque()
@@ -103,20 +101,24 @@ class Copy(Call):
         self._main: Observation | None = None
         self._main_bytes = 0
 
-    def begin(self, *, is_complete: bool) -> None:
+    def begin(self, content: bytes, *, is_complete: bool) -> None:
         """
         Take a place among the copies under way and send the head.
 
         Args:
-            is_complete: Whether no body follows.
+            content: The framed body, if it is there already.
+            is_complete: Whether nothing follows.
         """
-        self._has_finished = is_complete
-        self.holds_head = not is_complete
-        self._version_tally.in_flight += 1
+        self._has_finished = self.is_sent = is_complete and not content
+        self.holds_head = not self.is_sent
+        self._counts.in_flight += 1
         self._state.began(self)
         self._state.shadow.start(self, self._late)
         self._began_at = self._state.loop.time()
         self.start()
+        if content:
+            self.send(content)
+            self.finish()
 
     # The exchange's side
 
@@ -144,7 +146,8 @@ class Copy(Call):
         if not self._is_settled and self._answer is None:
             self._state.shadow.start(self, self._late)
             self.is_sent = not self._queue and self.connection is not None
-            self.release_head()
+            if not self._queue:  # else it goes together with that
+                self.release_head()
 
     def main_went_on(self, body_bytes: int) -> None:
         """Note how much main has answered so far; who waits for it may go on."""
@@ -278,7 +281,7 @@ class Copy(Call):
         if self._is_settled:
             return
         self._is_settled = True
-        self._version_tally.count(outcome)
+        self._counts.count(outcome)
         if self._answer is None:
             self._free()
             self.abort()
@@ -290,7 +293,7 @@ class Copy(Call):
             self._queue.clear()
         self._state.shadow.stop(self)
         self._state.ended(self)
-        self._version_tally.in_flight -= 1
+        self._counts.in_flight -= 1
         self._source.leave(self._slot)
 
     def _hold(self, count: int) -> None:

@@ -77,6 +77,21 @@ class Tee:
                 _log.exception("a copy failed")
                 copy.give_up()
 
+    def whole(self, body: bytes) -> bytes:
+        """
+        Frame a body that has come whole; nothing follows then.
+
+        Args:
+            body: All that will come.
+
+        Returns:
+            The framed bytes, for all readers; none if the body does not have the
+            length that was announced, and nothing is noted then.
+        """
+        if not self._is_chunked and len(body) != self._left:
+            return b""
+        return self._frame(body, is_last=True)
+
     def _frame(self, body: bytes, *, is_last: bool) -> bytes:
         if self._is_chunked:
             self.is_complete = is_last

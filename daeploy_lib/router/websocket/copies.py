@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from daeploy_lib.router.failure import Failure
-from daeploy_lib.router.outcome import Outcome, VersionTally
+from daeploy_lib.router.outcome import Outcome
 from daeploy_lib.router.plan import Plan, Settings
 from daeploy_lib.router.routing import RouteSource, Target
 from daeploy_lib.router.websocket.answer import Denied
@@ -39,7 +39,6 @@ class SocketCopy:
         settings: Of the router.
         source: Told when this WebSocket to the version ends.
         slot: Of it in the source.
-        version_tally: Counts of the shadow.
     """
 
     def __init__(
@@ -51,14 +50,13 @@ class SocketCopy:
         *,
         source: RouteSource,
         slot: object,
-        version_tally: VersionTally,
     ) -> None:
         self._state = state
         self._source = source
         self._slot = slot
         self._limits = settings.limits
         self._tally = settings.tally
-        self._version_tally = version_tally
+        self._counts = target.counts
         self._queue: deque[str | bytes] = deque()
         self._queued = 0
         self._is_open = False
@@ -71,7 +69,7 @@ class SocketCopy:
 
     def begin(self) -> None:
         """Take a place among the copies under way and dial."""
-        self._version_tally.in_flight += 1
+        self._counts.in_flight += 1
         self._state.began(self)
         self._state.shadow.start(self, self._late)
         self._channel.start()
@@ -136,7 +134,7 @@ class SocketCopy:
     def channel_received(self, message: str | bytes) -> None:
         """Count it and throw it away."""
         del message
-        self._version_tally.messages += 1
+        self._counts.messages += 1
 
     def channel_closed(self, close: Close) -> None:
         """Wait for main's end, unless the shadow has just gone away."""
@@ -163,8 +161,8 @@ class SocketCopy:
             self._channel.abort()
         self._state.shadow.stop(self)
         self._state.ended(self)
-        self._version_tally.in_flight -= 1
-        self._version_tally.count(outcome)
+        self._counts.in_flight -= 1
+        self._counts.count(outcome)
         self._source.leave(self._slot)
 
     def _clear(self) -> None:
@@ -202,9 +200,9 @@ def start_socket_copies(
     copies: list[SocketCopy] = []
     mark = plan.new_mark()
     for target, slot in zip(plan.shadows, slots, strict=True):
-        version_tally = settings.tally.version(target.name, target.version)
-        if version_tally.in_flight >= settings.limits.max_in_flight:
-            version_tally.count(Outcome.dropped_in_flight)
+        counts = target.counts
+        if counts.in_flight >= settings.limits.max_in_flight:
+            counts.count(Outcome.dropped_in_flight)
             source.leave(slot)
             continue
         copy = SocketCopy(
@@ -214,7 +212,6 @@ def start_socket_copies(
             settings,
             source=source,
             slot=slot,
-            version_tally=version_tally,
         )
         copies.append(copy)
         copy.begin()

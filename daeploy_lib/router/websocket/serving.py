@@ -119,7 +119,7 @@ class WebSockets:
             )
         except Refusal:
             outcome = Outcome.main_failed
-            spare_copies(plan, self._settings, self._source, slots, outcome)
+            spare_copies(plan, self._source, slots, outcome)
             raise
 
 

@@ -351,7 +351,7 @@ class Session:
         """Leave nothing behind but copies that finish on their own."""
         for copy in self._copies:
             copy.drop(outcome)
-        spare_copies(self._plan, self._settings, self._source, self._slots, outcome)
+        spare_copies(self._plan, self._source, self._slots, outcome)
         self._is_over = True
         if self._from_main is None:
             self._main.abort()
