@@ -7,6 +7,7 @@ every request to all of them and returns only main's answer.
 
 import importlib.metadata
 
+from daeploy_lib.compare import ComparisonRules
 from daeploy_lib.deployer import Deployer
 from daeploy_lib.domain.route import Route
 from daeploy_lib.domain.service import (
@@ -45,6 +46,7 @@ from daeploy_lib.sources import Directory, PythonImage
 __all__ = [
     "Assignment",
     "BuildError",
+    "ComparisonRules",
     "DaeployError",
     "DeployError",
     "Deployer",

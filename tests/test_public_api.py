@@ -249,6 +249,9 @@ def test_optional_packages_are_not_imported() -> None:
 NOW = datetime(2026, 11, 22, 11, 30, tzinfo=UTC)
 VALUES: dict[str, object] = {
     "Assignment": daeploy_lib.Assignment("hello", "2", "1", NOW, verdict="pass"),
+    "ComparisonRules": daeploy_lib.ComparisonRules(
+        ["**.id"], redacted=["$.a"], routes={"/a/*": daeploy_lib.ComparisonRules()}
+    ),
     "Directory": daeploy_lib.Directory("hello"),
     "Event": daeploy_lib.Event("build", "Step 1/2", 1, 2),
     "Hardening": daeploy_lib.Hardening(capabilities=("NET_RAW",), user="1000:1000"),

@@ -1,0 +1,44 @@
+"""
+Names of fields and headers whose values are never shown.
+
+    >>> is_secret_name("Access-Token"), is_secret_name("db_password")
+    (True, True)
+    >>> is_secret_name("tokens")
+    False
+"""
+
+import functools
+import re
+
+REDACTED = "[redacted]"
+
+SECRET_HEADERS = frozenset(
+    {
+        *(b"authorization", b"proxy-authorization", b"cookie", b"set-cookie"),
+        *(b"authentication-info", b"proxy-authentication-info", b"www-authenticate"),
+        *(b"x-api-key", b"x-auth-token", b"x-csrf-token", b"x-xsrf-token"),
+        *(b"x-amz-security-token", b"x-goog-iap-jwt-assertion"),
+    }
+)
+"""Headers, in lower case, whose values are never shown."""
+
+# Written without "-", "_" and in lower case. Whole words only for those that are
+# a part of harmless ones: a language model's answer has "tokens".
+_PARTS = re.compile(
+    "passw(?:or)?d|passphrase|secret|apikey|accesskey|privatekey|credential|authorization"
+    "|cookie|accesstoken|refreshtoken|idtoken|authtoken|bearer|sessionid|csrf|xsrf"
+)
+_WHOLE = frozenset({"token", "jwt", "auth", "pwd", "otp", "pin", "cvv", "cvc", "ssn"})
+_MAX_NAME = 200
+
+
+# Bounded, as names come from bodies; services have few.
+@functools.lru_cache(maxsize=1024)
+def _is_secret(name: str) -> bool:
+    plain = name.lower().replace("-", "").replace("_", "")
+    return plain in _WHOLE or _PARTS.search(plain) is not None
+
+
+def is_secret_name(name: str) -> bool:
+    """Return whether a field of a body has a name that secrets have."""
+    return _is_secret(name[:_MAX_NAME])
