@@ -34,6 +34,8 @@ class OfUvicorn(Cycle):
 class Broken(OfUvicorn):
     """One whose client has left."""
 
+    __module__ = "uvicorn.protocols"
+
     async def receive(self) -> Event:
         """Say so."""
         raise ConnectionResetError
@@ -52,7 +54,7 @@ def test_what_is_not_there_is_not_asked_for() -> None:
         assert not cycle.asked
 
 
-def test_nothing_is_waited_for() -> None:
+async def test_nothing_is_waited_for() -> None:
     """A server that waits all the same is as if it had not been asked."""
     assert event_at_hand(OfUvicorn(is_there=True, waits=True).receive) is None
 
