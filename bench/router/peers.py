@@ -23,6 +23,7 @@ UVICORN = [
     *("-m", "uvicorn", "--host", "127.0.0.1", "--loop", "uvloop"),
     *("--http", "httptools", "--lifespan", "off", "--log-level", "error"),
     *("--no-access-log", "--no-date-header", "--no-server-header"),
+    "--no-proxy-headers",  # the router decides itself who is trusted
     *("--timeout-keep-alive", "3600", "bench.router.served:app"),
 ]
 GRANIAN = [

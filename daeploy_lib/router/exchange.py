@@ -27,7 +27,7 @@ from daeploy_lib.router.outcome import Outcome
 from daeploy_lib.router.plan import Plan, Settings
 from daeploy_lib.router.refusal import Refusal
 from daeploy_lib.router.routing import RouteSource
-from daeploy_lib.router.tee import BodyMismatchError, Tee
+from daeploy_lib.router.tee import NO_BODY, BodyMismatchError, Tee
 
 if TYPE_CHECKING:
     from daeploy_lib.router.shadows import Copy
@@ -103,7 +103,11 @@ class Exchange:
         self._inbound: Inbound | None = None
         framing = plan.framing
         self._content = b""
-        self._tee = Tee(framing.length, is_chunked=framing.is_chunked)
+        self._tee = (
+            Tee(framing.length, is_chunked=framing.is_chunked)
+            if framing.has_body
+            else NO_BODY
+        )
         self._copies: list[Copy] = []
         self._has_copied = False
         self._waiter: asyncio.Future[None] | None = None
@@ -235,7 +239,7 @@ class Exchange:
 
     def main_opened(self) -> None:
         """Send the copies, now that main is reached, then read the body."""
-        if not self._has_copied:
+        if self._plan.shadows and not self._has_copied:
             self._has_copied = True
             try:
                 self._start_copies()
@@ -338,7 +342,9 @@ class Exchange:
     def _close(self, outcome: Outcome) -> None:
         """Leave nothing behind but copies that finish on their own."""
         main = self._main
-        if main.is_complete and outcome is not Outcome.client_gone:
+        if not self._copies:
+            pass
+        elif main.is_complete and outcome is not Outcome.client_gone:
             observation = main.observation()
             for copy in self._copies:
                 copy.main_ended(observation)

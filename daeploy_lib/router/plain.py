@@ -10,7 +10,7 @@ what to refuse; both ways give the same bytes, which is a property of the tests.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from daeploy_lib.router.framing import MAX_HEADERS, Header, RequestFraming
 from daeploy_lib.router.headers import FORWARDED, HOP_BY_HOP
@@ -33,7 +33,7 @@ _DIGITS = re.compile(rb"[0-9]{1,18}")
 
 
 def plain_head(
-    headers: Iterable[Header], limit: int
+    headers: Collection[Header], limit: int
 ) -> tuple[bytes, RequestFraming] | None:
     """
     Return the head of an HTTP/1 request that no rule changes; None for others.
@@ -50,9 +50,11 @@ def plain_head(
         2
         >>> plain_head([(b"host", b"a"), (b"x-forwarded-for", b"1.2.3.4")], 100)
     """
-    headers = [(name, value) for name, value in headers]  # ASGI allows lists
     # No loop of Python's own: of all fields, one lookup each is what it costs.
-    lines = list(map(_line_of, headers))
+    try:
+        lines = list(map(_line_of, headers))
+    except TypeError:
+        return None  # ASGI allows lists for pairs
     if _NOT_PLAIN in lines or len(lines) >= MAX_HEADERS:
         return None
     block = b"".join(lines)

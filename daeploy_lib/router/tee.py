@@ -111,3 +111,7 @@ def _pass_on(reader: Reader, content: bytes, *, is_complete: bool) -> None:
         reader.send(content)
     if is_complete:
         reader.finish()
+
+
+# What every request without a body has; nothing is ever fed to it.
+NO_BODY = Tee(0, is_chunked=False)
