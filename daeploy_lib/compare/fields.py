@@ -17,7 +17,7 @@ from daeploy_lib.compare.comparison import FieldPair
 from daeploy_lib.compare.json_diff import members
 from daeploy_lib.compare.path_matching import State
 from daeploy_lib.compare.path_syntax import Generaliser, Link
-from daeploy_lib.compare.secret_names import is_secret_name
+from daeploy_lib.compare.secret_names import is_secret
 from daeploy_lib.compare.showing import Show
 
 # Longer strings are texts, not labels.
@@ -80,14 +80,17 @@ def _inner(pair: _Pair, limit: int) -> list[_Pair]:
     for step, value in members(one).items():
         if len(found) == limit:
             break
-        is_secret = isinstance(step, str) and is_secret_name(step)
-        if step in others and not is_secret:
+        if step in others and not _is_secret(step, value, others[step]):
             below, hidden_below = (
                 state and state.step(step),
                 hidden and hidden.step(step),
             )
             found.append((value, others[step], (path, step), below, hidden_below))
     return found[::-1]
+
+
+def _is_secret(step: str | int, *values: Any) -> bool:
+    return isinstance(step, str) and any(is_secret(step, value) for value in values)
 
 
 def _are_alike(one: Any, other: Any, show: Show) -> bool:

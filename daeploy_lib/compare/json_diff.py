@@ -171,11 +171,12 @@ class JsonDiff:
     def _lists(self, pair: _Pair, sink: Sink) -> list[_Pair]:
         """Return the pairs of two lists that are not equal at a glance."""
         one, other, path, state, depth = pair
-        self.spend(len(one) + len(other), depth)
-        if state is not None and state.is_unordered:
-            return self._unordered(pair)
-        if len(one) != len(other):
+        is_unordered = state is not None and state.is_unordered
+        if len(one) != len(other) and not is_unordered:
             sink.add(path, Kind.length, len(one), len(other))
+        self.spend(len(one) + len(other), depth)
+        if is_unordered:
+            return self._unordered(pair)
         is_glance = depth < self._glance_depth
         depth += 1
         inner: list[_Pair] = []

@@ -17,6 +17,8 @@ import attrs
 
 Number = int | float
 
+_INFINITE = frozenset({math.inf, -math.inf})
+
 
 @attrs.frozen
 class Tolerance:
@@ -40,14 +42,15 @@ class Tolerance:
         """Return whether two numbers are close; the order does not matter."""
         if one == other:
             return True
+        # Not by functions of math, which take no whole number beyond all doubles.
+        if one != one or other != other:  # noqa: PLR0124 - NaN
+            return one != one and other != other  # noqa: PLR0124
+        if self.is_none or _INFINITE & {one, other}:
+            return False
         try:
-            if math.isnan(one) or math.isnan(other):
-                return math.isnan(one) and math.isnan(other)
-            if math.isinf(one) or math.isinf(other) or self.is_none:
-                return False
             distance = abs(one - other)
             larger = max(abs(one), abs(other))
             return distance <= self.absolute or distance <= self.relative * larger
         except OverflowError:
-            # A whole number beyond all doubles is close to itself only.
+            # Such a number has no distance to a float, and no fraction.
             return False

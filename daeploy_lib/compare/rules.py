@@ -134,8 +134,8 @@ class ComparisonRules:
         default=(), converter=status_groups
     )
     max_depth: int = attrs.field(default=64, validator=_depth)
-    # A body of 1 MiB has as many if they are numbers such as 0.5.
-    max_values: int = attrs.field(default=500_000, validator=_count)
+    # Two bodies of 1 MiB have fewer, unless they are all single digits.
+    max_values: int = attrs.field(default=1_000_000, validator=_count)
     # Four times what is kept of an answer: text is rarely compressed further.
     max_decoded_bytes: int = attrs.field(default=4 * MIB, validator=_count)
     max_differences: int = attrs.field(default=50, validator=_count)

@@ -23,12 +23,15 @@ SECRET_HEADERS = frozenset(
 """Headers, in lower case, whose values are never shown."""
 
 # Written without "-", "_" and in lower case. Whole words only for those that are
-# a part of harmless ones: a language model's answer has "tokens".
+# a part of harmless ones: "opinion", "author".
 _PARTS = re.compile(
     "passw(?:or)?d|passphrase|secret|apikey|accesskey|privatekey|credential|authorization"
     "|cookie|accesstoken|refreshtoken|idtoken|authtoken|bearer|sessionid|csrf|xsrf"
 )
-_WHOLE = frozenset({"token", "jwt", "auth", "pwd", "otp", "pin", "cvv", "cvc", "ssn"})
+_WHOLE = frozenset({"jwt", "auth", "pwd", "otp", "pin", "cvv", "cvc", "ssn"})
+# A login answers a long one, a language model a short one.
+_AMBIGUOUS = "token"
+_LONG_TOKEN = re.compile(r"\S{16,}")
 _MAX_NAME = 200
 
 
@@ -42,3 +45,17 @@ def _is_secret(name: str) -> bool:
 def is_secret_name(name: str) -> bool:
     """Return whether a field of a body has a name that secrets have."""
     return _is_secret(name[:_MAX_NAME])
+
+
+def is_secret(name: str, value: object) -> bool:
+    """
+    Return whether a field is a secret by its name, or by name and value.
+
+    Example:
+        >>> is_secret("token", "cat"), is_secret("token", "eyJhbGciOiJIUzI1NiJ9")
+        (False, True)
+    """
+    if is_secret_name(name):
+        return True
+    is_text = name.lower() == _AMBIGUOUS and isinstance(value, str)
+    return is_text and _LONG_TOKEN.fullmatch(str(value)) is not None

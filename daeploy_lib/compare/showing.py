@@ -19,7 +19,7 @@ import attrs
 
 from daeploy_lib.compare.path_matching import State, follow
 from daeploy_lib.compare.path_syntax import Link, is_encodable, steps_of
-from daeploy_lib.compare.secret_names import REDACTED, is_secret_name
+from daeploy_lib.compare.secret_names import REDACTED, is_secret, is_secret_name
 
 MAX_SHOWN = 200
 """Characters of a value that are shown."""
@@ -70,9 +70,12 @@ class Show:
             return True
         return self.redacted is not None and follow(self.redacted, path).is_included
 
+    def _is_secret(self, path: Link, value: object) -> bool:
+        return path is not None and is_secret(str(path[1]), value)
+
     def value(self, value: object, path: Link) -> str:
         """Return the JSON text of a value of JSON, cut."""
-        if self.hides(path):
+        if self.hides(path) or self._is_secret(path, value):
             return REDACTED
         state = None if self.redacted is None else follow(self.redacted, path)
         parts: list[str] = []
@@ -128,7 +131,7 @@ class Show:
             left -= len(label)
             opening = ", "
             below = state and state.name(name)
-            if is_secret_name(name) or (below is not None and below.is_included):
+            if is_secret(name, inner) or (below is not None and below.is_included):
                 parts.append(f'"{REDACTED}"')
                 left -= len(REDACTED)
             else:

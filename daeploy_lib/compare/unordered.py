@@ -10,6 +10,7 @@ may differ and few are left. Swapping the lists gives the same pairs, swapped.
     [(0, 1, 3)]
 """
 
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -18,10 +19,11 @@ from daeploy_lib.compare.json_text import ABSENT
 from daeploy_lib.compare.numbers import Tolerance
 from daeploy_lib.compare.path_matching import State
 
+_MAX_DECIMAL_BITS = 400
 # Trials of one element against another; each walks through both.
 _MAX_TRIALS = 1024
 
-Is_Same = Callable[[Any, Any], bool]
+IsSame = Callable[[Any, Any], bool]
 # Canonical text and value.
 Element = tuple[str, Any]
 # Canonical text, place in its list, value.
@@ -78,8 +80,9 @@ def _scalar(value: Any) -> str:
     """Return a text that 1 and 1.0 have in common, and 1 and true have not."""
     if type(value) is float and value.is_integer():
         value = int(value)
-    if type(value) is int:
-        return f"{value:x}"
+    if type(value) is int and value.bit_length() > _MAX_DECIMAL_BITS:
+        # Which takes less than quadratic time.
+        return f"{value:#x}"
     return repr(value)
 
 
@@ -87,7 +90,7 @@ def matched(
     main: Sequence[Element],
     shadow: Sequence[Element],
     tolerance: Tolerance,
-    is_same: Is_Same,
+    is_same: IsSame,
 ) -> Iterator[tuple[int, Any, Any]]:
     """
     Yield the elements that have no equal, with what stands in the other list.
@@ -126,16 +129,31 @@ def _rest(elements: Sequence[Element], common: Counter[str]) -> list[_Left]:
 
 
 def _without_close(
-    left: list[_Left], right: list[_Left], tolerance: Tolerance, is_same: Is_Same
+    left: list[_Left], right: list[_Left], tolerance: Tolerance, is_same: IsSame
 ) -> tuple[list[_Left], list[_Left]]:
     if all(type(v) in (int, float) and v == v for _, _, v in (*left, *right)):  # noqa: PLR0124 - NaN
         return _without_close_numbers(left, right, tolerance)
+    if len(left) * len(right) > _MAX_TRIALS:
+        left, right = _without_close_neighbours(left, right, is_same)
     if len(left) * len(right) > _MAX_TRIALS:
         return left, right
     taken = _assignment(left, right, is_same)
     return (
         [element for n, element in enumerate(left) if n not in taken.values()],
         [element for n, element in enumerate(right) if n not in taken],
+    )
+
+
+def _without_close_neighbours(
+    left: list[_Left], right: list[_Left], is_same: IsSame
+) -> tuple[list[_Left], list[_Left]]:
+    """Pair those at the same place of the order: numbers that are close look alike."""
+    is_apart = [
+        not is_same(one[2], other[2]) for one, other in zip(left, right, strict=False)
+    ]
+    return (
+        [*itertools.compress(left, is_apart), *left[len(is_apart) :]],
+        [*itertools.compress(right, is_apart), *right[len(is_apart) :]],
     )
 
 
@@ -160,7 +178,7 @@ def _without_close_numbers(
 
 
 def _assignment(
-    left: list[_Left], right: list[_Left], is_same: Is_Same
+    left: list[_Left], right: list[_Left], is_same: IsSame
 ) -> dict[int, int]:
     """
     Return which of the left each of the right goes with, for as many as can be.
