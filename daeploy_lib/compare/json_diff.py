@@ -19,6 +19,7 @@ from daeploy_lib.compare.unordered import Canonical, matched
 # Those of which "same type and equal" says all; NaN falls through to the tolerance.
 _SCALARS = frozenset({str, int, float, bool, type(None)})
 _NUMBERS = frozenset({int, float})
+_CONTAINERS = frozenset({dict, list})
 _VALUE = Kind.value  # looked up once: it is the one that comes in thousands
 # Further down, what has been found equal or not is asked again too often.
 _GLANCE_DEPTH = 6
@@ -59,7 +60,8 @@ class JsonDiff:
         max_depth: Objects and lists within one another that may be entered.
         max_values: Values of both that may be looked at, some of them repeatedly
             where lists are unordered.
-        has_booleans: Whether true or false may be in one of the values.
+        may_glance: Whether ``==`` may be used for objects and lists: if neither value
+            has true or false in it, and one of them is shallow.
     """
 
     def __init__(
@@ -68,11 +70,11 @@ class JsonDiff:
         max_depth: int,
         max_values: int,
         *,
-        has_booleans: bool = True,
+        may_glance: bool = False,
     ) -> None:
         self._tolerance = tolerance
         self._is_exact = tolerance.is_none
-        self._glance_depth = 0 if has_booleans else _GLANCE_DEPTH
+        self._glance_depth = _GLANCE_DEPTH if may_glance else 0
         self._max_depth = max_depth
         self._left = max_values
 
@@ -233,6 +235,27 @@ class JsonDiff:
             )
             for step in steps
         ]
+
+
+def is_shallow(value: Any, max_depth: int) -> bool:
+    """
+    Return whether no more objects and lists are within one another.
+
+    Example:
+        >>> is_shallow([{"a": 1}], 2), is_shallow([{"a": 1}], 1)
+        (True, False)
+    """
+    level = [value] if type(value) in _CONTAINERS else []
+    for _ in range(max_depth):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if type(outer) is dict else outer)
+            if type(inner) in _CONTAINERS
+        ]
+        if not level:
+            return True
+    return not level
 
 
 def members(value: Any) -> dict[str | int, Any]:

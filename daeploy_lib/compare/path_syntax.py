@@ -150,30 +150,39 @@ def generalise(path: Link) -> str:
 
 class Generaliser:
     """
-    Generalises paths that come from one object or list after the other.
-
-    What they have in common is generalised once.
+    Generalises paths that have much in common, such as those of one body.
 
     Example:
         >>> Generaliser().general(((None, "items"), 3))
         '$.items[*]'
     """
 
-    __slots__ = ("_parent", "_prefix")
+    __slots__ = ("_known",)
 
     def __init__(self) -> None:
-        self._parent: Link = None
-        self._prefix = "$"
+        # By identity, which stays a link's own as long as the link is held here.
+        self._known: dict[int, tuple[Link, str, int]] = {}
 
     def general(self, path: Link) -> str:
         """Return the generalised path."""
         if path is None:
             return "$"
         parent, step = path
-        if parent is not self._parent:
-            self._parent = parent
-            self._prefix = generalise(parent)
-        return f"{self._prefix}{general_step(step)}"
+        text, steps = self._general(parent)
+        if steps >= _MAX_SHOWN_STEPS:
+            return generalise(path)
+        return f"{text}{general_step(step)}"
+
+    def _general(self, link: Link) -> tuple[str, int]:
+        if link is None:
+            return "$", 0
+        known = self._known.get(id(link))
+        if known is None:
+            text, steps = self._general(link[0])
+            if steps < _MAX_SHOWN_STEPS:
+                text = f"{text}{general_step(link[1])}"
+            known = self._known[id(link)] = link, text, steps + 1
+        return known[1:]
 
 
 def _joined(steps: list[str]) -> str:
