@@ -3,21 +3,23 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, cast
 
 import httpx
 
+from daeploy_lib.compare.rules import ComparisonRules
 from daeploy_lib.domain.route import Route
 from daeploy_lib.registry.reader import RegistryReader
 from daeploy_lib.router.entrance import Entered, Entrance
 from daeploy_lib.router.exchange import Exchange, Send
 from daeploy_lib.router.failure import AnswerBrokenError, ClientGoneError
 from daeploy_lib.router.inbound import Event, Receive
+from daeploy_lib.router.judging import Comparing, NoAccount
 from daeploy_lib.router.loops import LoopState
 from daeploy_lib.router.marks import Marks
-from daeploy_lib.router.outcome import Tally, not_compared
+from daeploy_lib.router.outcome import Tally
 from daeploy_lib.router.plan import Settings
 from daeploy_lib.router.policy import Limits, MirrorPolicy, Timeouts
 from daeploy_lib.router.refusal import Refusal, refusal_events
@@ -75,6 +77,8 @@ class ShadowRouter:
         timeouts: Deadlines, in seconds.
         trusted_proxies: Networks, such as ``"10.0.0.0/8"``, of peers whose
             forwarding fields are believed. None by default.
+        compare: How a shadow's answers are compared with main's; one set of rules,
+            or one by service name. None compares nothing.
         transport: Carries the requests instead of the router's own connections:
             any ``httpx.AsyncBaseTransport``, for TLS, proxies or tests. The same
             rules hold, less what httpx cannot express; it costs more, and is
@@ -99,6 +103,9 @@ class ShadowRouter:
         limits: Limits = Limits(),  # noqa: B008 - frozen
         timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
         trusted_proxies: Iterable[str] = (),
+        compare: ComparisonRules
+        | Mapping[str, ComparisonRules]
+        | None = ComparisonRules(),  # noqa: B008 - frozen
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         may_be_tls = transport is not None
@@ -111,6 +118,7 @@ class ShadowRouter:
         if transport is not None and not hasattr(transport, "handle_async_request"):
             raise TypeError(f"transport is an httpx.AsyncBaseTransport: {transport!r}.")
         self._tally = Tally()
+        self._judge = Comparing(_rules_of(compare), NoAccount())
         self._settings = Settings(
             policies=policies,
             policy=policy,
@@ -118,8 +126,9 @@ class ShadowRouter:
             timeouts=timeouts,
             trusted=TrustedPeers(trusted_proxies),
             marks=Marks(getattr(self._source, "key", None)),
-            judge=not_compared,
+            judge=self._judge,
             tally=self._tally,
+            compares=self._judge.compares,
         )
         self._entrance = Entrance(self._settings, self._source, may_be_tls=may_be_tls)
         self._sockets = WebSockets(self._settings, self._source, self._entrance)
@@ -198,6 +207,7 @@ class ShadowRouter:
             self._state = None
             self._sockets.close_soon(state)
             await state.drain(drain)
+            self._judge.close()
 
     def stats(self) -> Mapping[str, object]:
         """
@@ -286,3 +296,15 @@ def _policies(
         if not isinstance(policy, MirrorPolicy):
             raise TypeError(f"The policy of {name!r} is no MirrorPolicy: {policy!r}.")
     return MirrorPolicy(), policies
+
+
+def _rules_of(
+    compare: ComparisonRules | Mapping[str, ComparisonRules] | None,
+) -> Callable[[str], ComparisonRules | None]:
+    if compare is None or isinstance(compare, ComparisonRules):
+        return lambda _: compare
+    rules, others = dict(compare), ComparisonRules()
+    for name, value in rules.items():
+        if not isinstance(value, ComparisonRules):
+            raise TypeError(f"The rules of {name!r} are no ComparisonRules: {value!r}.")
+    return lambda name: rules.get(name, others)

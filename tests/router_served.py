@@ -61,7 +61,7 @@ async def served(
         ScriptedUpstream(shadow or Echo(b"shadow"), backlog=2048) as second,
     ):
         route = Route({"1": first.address, "2": second.address}, main="1")
-        router = ShadowRouter({"hello": route}, **options)
+        router = ShadowRouter({"hello": route}, **{"compare": None, **options})
         async with front(router) as port:
             yield Served(port, router, first, second)
             await router.aclose(drain=0.0)

@@ -22,7 +22,7 @@ def bare() -> ShadowRouter:
         versions = {f"{i}": f"http://{at}" for i, at in enumerate(addresses, 1)}
         routes[name] = Route(versions, main="1")
     deadline = float(os.environ.get("BENCH_SHADOW_DEADLINE", "30"))
-    return ShadowRouter(routes, timeouts=Timeouts(shadow=deadline))
+    return ShadowRouter(routes, timeouts=Timeouts(shadow=deadline), compare=None)
 
 
 def mounted() -> Starlette:

@@ -6,8 +6,10 @@ that reads slowly slows the version down and not the memory.
 """
 
 from collections.abc import Callable, Sequence
+from time import perf_counter
 from typing import TYPE_CHECKING, Protocol
 
+from daeploy_lib.router.capture import Capture
 from daeploy_lib.router.deadlines import DeadlineQueue
 from daeploy_lib.router.failure import Failure
 from daeploy_lib.router.framing import Header
@@ -67,13 +69,17 @@ class MainCall(Call):
         head: Request line and headers.
         has_body: Whether a body follows.
         listener: Told what becomes of it.
+        capture: Keeps the answer's body, to compare it; None if nothing does.
     """
 
     __slots__ = (
         "_began_at",
         "_buffer",
         "_buffered",
+        "_capture",
         "_clock",
+        "_ended_at",
+        "_first_byte_at",
         "_has_body",
         "_listener",
         "_state",
@@ -96,13 +102,15 @@ class MainCall(Call):
         *,
         has_body: bool,
         listener: Listener,
+        capture: Capture | None = None,
     ) -> None:
         super().__init__(state.pool(target), method, head)
         self._state = state
         self._target = target
         self._has_body = has_body
         self._listener = listener
-        self._began_at = state.loop.time()
+        self._capture = capture
+        self._began_at = self._first_byte_at = self._ended_at = perf_counter()
         self._was_reused = False
         self._clock: DeadlineQueue | None = None
         self._buffer: list[bytes] = []
@@ -175,13 +183,17 @@ class MainCall(Call):
 
     def observation(self) -> Observation:
         """Return what has been observed."""
-        elapsed = self._state.loop.time() - self._began_at
+        capture = self._capture
         return Observation(
             self._target.version,
             self.status,
             self.body_bytes,
-            elapsed,
+            self._ended_at - self._began_at,
             self.is_complete,
+            self._first_byte_at - self._began_at,
+            None
+            if capture is None
+            else capture.answer(self.status, self.headers, is_whole=True),
         )
 
     def abort(self) -> None:
@@ -198,6 +210,8 @@ class MainCall(Call):
         """
         if not self.is_complete:
             self.abort()
+        if self._capture is not None:
+            self._capture.release()
         self._listener = _NOBODY
 
     # The connection's side
@@ -218,6 +232,7 @@ class MainCall(Call):
 
     def answer_began(self, status: int, headers: Sequence[Header]) -> None:
         """Note the head."""
+        self._first_byte_at = perf_counter()
         self._run(self._state.idle, self._idle)
         self.status = status
         self.headers = headers
@@ -225,6 +240,8 @@ class MainCall(Call):
 
     def answer_went_on(self, body: bytes) -> None:
         """Keep the bytes until the client takes them."""
+        if self._capture is not None:
+            self._capture.take(body)
         self._buffer.append(body)
         self._buffered += len(body)
         self.body_bytes += len(body)
@@ -238,6 +255,9 @@ class MainCall(Call):
 
     def answered(self, status: int, headers: Sequence[Header], body: bytes) -> None:
         """Note all of it, and let no time run."""
+        self._first_byte_at = self._ended_at = perf_counter()
+        if self._capture is not None:
+            self._capture.take(body)
         self.connection = None
         self._stop_clock()
         self.status = status
@@ -250,6 +270,7 @@ class MainCall(Call):
 
     def answer_ended(self) -> None:
         """Note the end."""
+        self._ended_at = perf_counter()
         super().answer_ended()
         self._stop_clock()
         self.is_complete = True

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from daeploy_lib.router.answer import MainCall
 from daeploy_lib.router.at_hand import event_at_hand
+from daeploy_lib.router.capture import Capture
 from daeploy_lib.router.failure import (
     AnswerBrokenError,
     ClientGoneError,
@@ -71,6 +72,7 @@ class Exchange:
         "_main",
         "_plan",
         "_receive",
+        "_request",
         "_send",
         "_settings",
         "_slots",
@@ -114,6 +116,12 @@ class Exchange:
         self._ended: Exception | None = None
         self._has_started = False
         self._has_seen_last = False
+        self._request: Capture | None = None
+        capture: Capture | None = None
+        if plan.shadows and settings.compares(plan.destination.name):
+            capture = Capture(settings.limits, settings.tally)
+            if framing.has_body:
+                self._request = Capture(settings.limits, settings.tally)
         self._main = MainCall(
             state,
             plan.main,
@@ -121,6 +129,7 @@ class Exchange:
             plan.main_head(),
             has_body=framing.has_body,
             listener=self,
+            capture=capture,
         )
 
     async def run(self) -> None:
@@ -289,10 +298,13 @@ class Exchange:
         first = self._first
         if first is None or first["type"] != "http.request" or first.get("more_body"):
             return b""
-        content = self._tee.whole(first.get("body", b""))
+        body = first.get("body", b"")
+        content = self._tee.whole(body)
         if content:
             self._first = None
             self._has_seen_last = True
+            if self._request is not None:
+                self._request.take(body)
         return content
 
     def _pull(self) -> None:
@@ -321,6 +333,8 @@ class Exchange:
     def _take(self, body: bytes, *, is_last: bool) -> None:
         self._state.idle.stop(self)
         self._main.holds_head = False
+        if self._request is not None:
+            self._request.take(body)
         try:
             self._tee.feed(body, is_last=is_last, main=self._main, copies=self._copies)
         except BodyMismatchError:
@@ -346,11 +360,16 @@ class Exchange:
             pass
         elif main.is_complete and outcome is not Outcome.client_gone:
             observation = main.observation()
+            request = self._request
+            body, length = (request.body, request.length) if request else (b"", 0)
+            asked = self._plan.asked(body, length)
             for copy in self._copies:
-                copy.main_ended(observation)
+                copy.main_ended(asked, observation)
         else:
             for copy in self._copies:
                 copy.main_failed(outcome)
+        if self._request is not None:
+            self._request.release()
         if self._slots:
             spare_copies(self._plan, self._source, self._slots, outcome)
         main.release()

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from daeploy_lib.router.capture import Capture
 from daeploy_lib.router.loops import LoopState
 from daeploy_lib.router.outcome import Outcome
 from daeploy_lib.router.plan import Plan, Settings
@@ -35,6 +36,7 @@ def start_copies(
         The copies under way; the dropped ones have been counted.
     """
     copies: list[Copy] = []
+    compares = settings.compares(plan.destination.name)
     mark = plan.new_mark()
     for target, slot in zip(plan.shadows, slots, strict=True):
         counts = target.counts
@@ -50,6 +52,7 @@ def start_copies(
             settings,
             source=source,
             slot=slot,
+            capture=Capture(settings.limits, settings.tally) if compares else None,
         )
         copies.append(copy)
         copy.begin(content, is_complete=is_complete)

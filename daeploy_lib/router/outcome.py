@@ -4,6 +4,8 @@ import enum
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from daeploy_lib.compare.answer import Answer
+
 
 class Outcome(enum.StrEnum):
     """
@@ -49,8 +51,10 @@ class Observation(NamedTuple):
         version: Which.
         status: Of its answer.
         body_bytes: Length of the body that was read.
-        elapsed_s: From the first byte sent to the end of the answer.
+        elapsed_s: From when it was asked to the end of the answer.
         is_whole: Whether all of the answer was read.
+        first_byte_s: From when it was asked to the answer's first byte.
+        answer: To compare; None if nothing is compared.
     """
 
     version: str
@@ -58,16 +62,58 @@ class Observation(NamedTuple):
     body_bytes: int
     elapsed_s: float
     is_whole: bool = True
+    first_byte_s: float = 0.0
+    answer: Answer | None = None
 
 
-Judge = Callable[[Observation, Observation], Outcome]
-"""Main's observation and a shadow's in, the outcome out."""
+class Asked(NamedTuple):
+    """
+    What all versions were asked.
+
+    Attributes:
+        name: Of the service.
+        method: Of the request.
+        path: Raw, below the service's segment, without query.
+        query: Raw, without its question mark.
+        lines: Header lines as every version got them.
+        body: First bytes of the body.
+        body_bytes: Length of the body.
+    """
+
+    name: str
+    method: bytes
+    path: bytes
+    query: bytes
+    lines: bytes
+    body: bytes
+    body_bytes: int
 
 
-def not_compared(main: Observation, shadow: Observation) -> Outcome:
+class Pair(NamedTuple):
+    """
+    One request, main's answer and a shadow's.
+
+    Attributes:
+        asked: What both were asked.
+        main: What main answered.
+        shadow: What the shadow answered.
+    """
+
+    asked: Asked
+    main: Observation
+    shadow: Observation
+
+
+Settle = Callable[[Outcome], None]
+
+Judge = Callable[[Pair, Settle], None]
+"""Calls with the outcome of the pair, once: at once, or later from the same loop."""
+
+
+def not_compared(pair: Pair, settle: Settle) -> None:
     """Judge nothing."""
-    del main, shadow
-    return Outcome.incomparable
+    del pair
+    settle(Outcome.incomparable)
 
 
 class VersionTally:

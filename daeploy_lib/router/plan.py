@@ -4,7 +4,7 @@ What to do with a request: decided in one synchronous step, before any I/O.
 Everything that can be refused without asking a version is refused here.
 """
 
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -21,7 +21,7 @@ from daeploy_lib.router.headers import Peer, block, for_version, forwarding, wit
 from daeploy_lib.router.marks import Marks, copy_lines, passed_on
 from daeploy_lib.router.max_forwards import counted_down
 from daeploy_lib.router.mounts import Location, joined, locate
-from daeploy_lib.router.outcome import Judge, Outcome, Tally
+from daeploy_lib.router.outcome import Asked, Judge, Outcome, Tally
 from daeploy_lib.router.plain import plain_head
 from daeploy_lib.router.policy import Limits, MirrorPolicy, Timeouts
 from daeploy_lib.router.refusal import Refusal
@@ -30,6 +30,11 @@ from daeploy_lib.router.trust import TrustedPeers
 
 # The forwarding fields of as many clients, places and hosts are remembered.
 _REMEMBERED = 1024
+
+
+def _compares_nothing(name: str) -> bool:
+    del name
+    return False
 
 
 @attrs.frozen
@@ -44,6 +49,7 @@ class Settings:
     marks: Marks
     judge: Judge
     tally: Tally
+    compares: Callable[[str], bool] = _compares_nothing
     remembered: MutableMapping[object, bytes] = attrs.field(factory=dict, repr=False)
 
     def policy_for(self, name: str) -> MirrorPolicy:
@@ -82,6 +88,24 @@ class Plan:
         """Return request line and headers for main."""
         more = b"" if self._mark is None else passed_on(self._mark)
         return self._lines(self.main, self._block, more)
+
+    def asked(self, body: bytes, body_bytes: int) -> Asked:
+        """
+        Return what every version was asked.
+
+        Args:
+            body: First bytes of the body.
+            body_bytes: Its length.
+        """
+        return Asked(
+            self.destination.name,
+            self.method,
+            self._rest,
+            self._query,
+            self._copy_block,
+            body,
+            body_bytes,
+        )
 
     def new_mark(self) -> bytes:
         """Return the mark of all copies of this request: they are one exchange."""

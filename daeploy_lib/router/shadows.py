@@ -3,17 +3,19 @@ Copies: one request to one shadow, in callbacks alone.
 
 A copy never waits and nobody waits for it. It holds what its shadow has not
 taken yet, up to a bound; then it is aborted on the wire, never completed short.
-Its answer is read and thrown away, for the connection to be used again.
+Its answer is read, as much as is compared is kept, and the connection is used again.
 """
 
 import logging
 from collections import deque
 from collections.abc import Sequence
+from time import perf_counter
 from typing import TYPE_CHECKING
 
+from daeploy_lib.router.capture import Capture
 from daeploy_lib.router.failure import Failure
 from daeploy_lib.router.framing import Header
-from daeploy_lib.router.outcome import Observation, Outcome
+from daeploy_lib.router.outcome import Asked, Observation, Outcome, Pair
 from daeploy_lib.router.plan import Settings
 from daeploy_lib.router.routing import RouteSource, Target
 from daeploy_lib.router.upstream import Call
@@ -47,14 +49,19 @@ class Copy(Call):
         settings: Of the router.
         source: Told when this request to the version ends.
         slot: Of that request in the source.
+        capture: Keeps the answer's body, to compare it; None if nothing does.
     """
 
     __slots__ = (
         "_answer",
+        "_asked",
         "_began_at",
         "_body_bytes",
+        "_capture",
         "_counts",
+        "_first_byte_at",
         "_has_finished",
+        "_headers",
         "_is_settled",
         "_judge",
         "_limits",
@@ -80,6 +87,7 @@ class Copy(Call):
         *,
         source: RouteSource,
         slot: object,
+        capture: Capture | None = None,
     ) -> None:
         super().__init__(state.pool(target), method, head)
         self._state = state
@@ -90,13 +98,16 @@ class Copy(Call):
         self._counts = target.counts
         self._limits = settings.limits
         self._judge = settings.judge
+        self._capture = capture
+        self._asked: Asked | None = None
         self._queue: deque[bytes] = deque()
         self._queued = 0
         self._has_finished = False
         self._is_settled = False
         self._status = 0
+        self._headers: Sequence[Header] = ()
         self._body_bytes = 0
-        self._began_at = 0.0
+        self._began_at = self._first_byte_at = 0.0
         self._answer: Observation | None = None
         self._main: Observation | None = None
         self._main_bytes = 0
@@ -114,7 +125,7 @@ class Copy(Call):
         self._counts.in_flight += 1
         self._state.began(self)
         self._state.shadow.start(self, self._late)
-        self._began_at = self._state.loop.time()
+        self._began_at = perf_counter()
         self.start()
         if content:
             self.send(content)
@@ -158,14 +169,17 @@ class Copy(Call):
             if self.connection is not None and not self._is_far_ahead():
                 self.connection.resume_reading()
 
-    def main_ended(self, main: Observation) -> None:
-        """Take main's whole answer to compare with."""
+    def main_ended(self, asked: Asked, main: Observation) -> None:
+        """Take main's whole answer to compare with, and what both were asked."""
+        self._asked = asked
         self._main = main
         self._main_bytes = main.body_bytes
         if self._is_settled:
             return
+        if main.answer is not None and self._capture is not None:
+            self._capture.hold(len(main.answer.body))
         if self._answer is not None:
-            self._settle(self._judged(main, self._answer))
+            self._compare()
         elif not self._has_finished:
             # Main answered without the rest of the request, which nobody reads.
             self._settle(Outcome.main_failed)
@@ -180,7 +194,8 @@ class Copy(Call):
 
     def give_up(self) -> None:
         """End at once, because the router is closing."""
-        self._settle(Outcome.timeout)
+        is_answered = self._answer is not None
+        self._settle(Outcome.incomparable if is_answered else Outcome.timeout)
 
     # The connection's side
 
@@ -198,13 +213,16 @@ class Copy(Call):
         self.is_sent = self._has_finished and not self._queue
 
     def answer_began(self, status: int, headers: Sequence[Header]) -> None:
-        """Note the status."""
-        del headers
+        """Note the head."""
+        self._first_byte_at = perf_counter()
         self._status = status
+        self._headers = headers
 
     def answer_went_on(self, body: bytes) -> None:
-        """Throw the body away, and do not read far beyond main's."""
+        """Keep what is compared of the body, and do not read far beyond main's."""
         self._body_bytes += len(body)
+        if self._capture is not None:
+            self._capture.take(body)
         if self._is_far_ahead():
             if self._main is not None:
                 self._cut()
@@ -217,10 +235,13 @@ class Copy(Call):
 
     def answered(self, status: int, headers: Sequence[Header], body: bytes) -> None:
         """Note all of it, then settle or wait for main."""
-        del headers
         self.connection = None
+        self._first_byte_at = perf_counter()
         self._status = status
+        self._headers = headers
         self._body_bytes = len(body)
+        if self._capture is not None:
+            self._capture.take(body)
         self._answered(is_whole=True)
 
     def answer_ended(self) -> None:
@@ -254,20 +275,34 @@ class Copy(Call):
         self._answered(is_whole=False)
 
     def _answered(self, *, is_whole: bool) -> None:
-        elapsed = self._state.loop.time() - self._began_at
+        capture = self._capture
         self._answer = Observation(
-            self._target.version, self._status, self._body_bytes, elapsed, is_whole
+            self._target.version,
+            self._status,
+            self._body_bytes,
+            perf_counter() - self._began_at,
+            is_whole,
+            self._first_byte_at - self._began_at,
+            None
+            if capture is None
+            else capture.answer(self._status, self._headers, is_whole=is_whole),
         )
         self._free()
         if self._main is not None:
-            self._settle(self._judged(self._main, self._answer))
+            self._compare()
 
-    def _judged(self, main: Observation, shadow: Observation) -> Outcome:
+    def _compare(self) -> None:
+        asked, main, shadow = self._asked, self._main, self._answer
+        assert asked is not None  # noqa: S101 - main has ended
+        assert main is not None  # noqa: S101
+        assert shadow is not None  # noqa: S101
         try:
-            return self._judge(main, shadow)
+            self._judge(Pair(asked, main, shadow), self._settle)
         except Exception:  # noqa: BLE001 - nobody else's fault (rule 19)
             _log.exception("judging an answer of %r failed", self._target.name)
-            return Outcome.incomparable
+            self._settle(Outcome.incomparable)
+        if not self._is_settled:  # it is compared beside the loop
+            self._state.began(self)
 
     def _late(self) -> None:
         if self._is_far_ahead():
@@ -282,9 +317,13 @@ class Copy(Call):
             return
         self._is_settled = True
         self._counts.count(outcome)
+        if self._capture is not None:
+            self._capture.release()
         if self._answer is None:
             self._free()
             self.abort()
+        else:
+            self._state.ended(self)
 
     def _free(self) -> None:
         """Give back everything that the copy holds."""

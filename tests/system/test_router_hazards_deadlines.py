@@ -51,7 +51,9 @@ async def test_ten_thousand_copies_to_a_hung_shadow_leave_nothing() -> None:
         ScriptedUpstream(saying(then="stay"), backlog=512) as hung,
     ):
         route = Route({"1": main.address, "2": hung.address}, main="1")
-        router = ShadowRouter({"hello": route}, limits=limits, timeouts=timeouts)
+        router = ShadowRouter(
+            {"hello": route}, limits=limits, timeouts=timeouts, compare=None
+        )
         driver = AsgiDriver(router)
 
         async def client() -> None:
@@ -111,7 +113,9 @@ async def test_a_stopped_shadow_is_dropped_and_comes_back(
     async with ScriptedUpstream(ByPath({})) as main:
         addresses = {"1": main.address, "2": f"http://127.0.0.1:{port}"}
         timeouts = Timeouts(connect=0.2, shadow=0.2)
-        router = ShadowRouter({"hello": Route(addresses, main="1")}, timeouts=timeouts)
+        router = ShadowRouter(
+            {"hello": Route(addresses, main="1")}, timeouts=timeouts, compare=None
+        )
 
         async def ask(count: int) -> dict[str, int]:
             for _ in range(count):

@@ -99,7 +99,9 @@ async def surrounded(
             upstream = ScriptedUpstream(script, backlog=512)
             await stack.enter_async_context(upstream)
             addresses[f"s{number}"] = upstream.address
-        router = ShadowRouter({"hello": Route(addresses, main="main")}, **options)
+        router = ShadowRouter(
+            {"hello": Route(addresses, main="main")}, **{"compare": None, **options}
+        )
         port = await stack.enter_async_context(front(router))
         yield port, router
         await router.aclose(drain=0.0)

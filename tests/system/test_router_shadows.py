@@ -12,7 +12,7 @@ import pytest
 
 from daeploy_lib.domain.route import Route
 from daeploy_lib.router.marks import Marks
-from daeploy_lib.router.outcome import Observation, Outcome
+from daeploy_lib.router.outcome import Observation, Outcome, Pair, Settle
 from daeploy_lib.router.policy import Limits, MirrorPolicy, Timeouts
 from daeploy_lib.shadow_router import ShadowRouter
 from daeploy_lib.testing import AsgiDriver, Script, ScriptedUpstream, Wire, answer
@@ -71,7 +71,9 @@ async def mirrored(
         ]
         addresses = {"main": first.address}
         addresses |= {f"s{number}": it.address for number, it in enumerate(others)}
-        router = ShadowRouter({"hello": Route(addresses, main="main")}, **options)
+        router = ShadowRouter(
+            {"hello": Route(addresses, main="main")}, **{"compare": None, **options}
+        )
         yield Mirrored(AsgiDriver(router), router, first, others)
         await router.aclose(drain=0.0)
 
@@ -451,23 +453,24 @@ async def test_a_judge_that_fails_hurts_nobody(
 ) -> None:
     """Comparing is outside of the exchange: its fault is logged and counted."""
 
-    def judge(main: Observation, shadow: Observation) -> Outcome:
-        raise RuntimeError(f"cannot compare {main.status} and {shadow.status}")
+    def judge(pair: Pair, settle: Settle) -> None:  # noqa: ARG001
+        raise RuntimeError(f"cannot compare {pair.main.status} of {pair.asked.name}")
 
     async with mirrored(Echo(), Echo()) as it:
         it.router._settings = attrs.evolve(it.router._settings, judge=judge)
         assert await it.ask() == b"main"
         await until(lambda: it.outcomes() == {"incomparable": 1})
-        assert "cannot compare 200 and 200" in caplog.text
+        assert "cannot compare 200 of hello" in caplog.text
 
 
 async def test_the_judge_sees_both_answers() -> None:
     """Status, length and time of each, whichever came first."""
     seen: list[tuple[Observation, Observation]] = []
 
-    def judge(main: Observation, shadow: Observation) -> Outcome:
-        seen.append((main, shadow))
-        return Outcome.match if main.status == shadow.status else Outcome.differ
+    def judge(pair: Pair, settle: Settle) -> None:
+        seen.append((pair.main, pair.shadow))
+        same = pair.main.status == pair.shadow.status
+        settle(Outcome.match if same else Outcome.differ)
 
     async def failing(wire: Wire) -> None:
         await wire.request()

@@ -1,0 +1,154 @@
+"""
+Judging a pair of answers: at a glance, at once, or beside the event loop.
+
+Most pairs are the same bytes, which is seen at a glance. Comparing small ones
+takes less than handing them over to a thread would; the rest is compared in one
+thread of its own, a few pairs at a time. What finds no place there is counted as
+incomparable: a queue without end would be memory without end.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+from daeploy_lib.compare.comparing import compare, is_quick, is_same
+from daeploy_lib.compare.comparison import MATCH, Agreement, Comparison, Reason
+from daeploy_lib.compare.rules import ComparisonRules
+from daeploy_lib.compare.secret_names import SECRET_HEADERS
+from daeploy_lib.router.outcome import Outcome, Pair, Settle
+
+_log = logging.getLogger(__name__)
+
+_MAX_WAITING = 64
+
+# Of as many fields numbers and labels are collected.
+_MAX_FIELDS = 64
+
+_OUTCOMES = {
+    Agreement.match: Outcome.match,
+    Agreement.differ: Outcome.differ,
+    Agreement.incomparable: Outcome.incomparable,
+}
+
+
+class Account(Protocol):
+    """Who is told what was found."""
+
+    def wants_fields(self) -> bool:
+        """Return whether the fields of two equal answers are to be collected."""
+        ...
+
+    def compared(self, pair: Pair, comparison: Comparison) -> None:
+        """Take a pair that has been compared."""
+        ...
+
+
+class NoAccount:
+    """Keeps nothing."""
+
+    def wants_fields(self) -> bool:
+        """Want none."""
+        return False
+
+    def compared(self, pair: Pair, comparison: Comparison) -> None:
+        """Forget it."""
+
+
+class Comparing:
+    """
+    A judge that compares by rules.
+
+    Args:
+        rules_of: The rules of a service; None where nothing is compared.
+        account: Told what was found.
+    """
+
+    def __init__(
+        self, rules_of: Callable[[str], ComparisonRules | None], account: Account
+    ) -> None:
+        self._rules_of = rules_of
+        self._account = account
+        self._waiting = 0
+        self._thread: ThreadPoolExecutor | None = None
+
+    def compares(self, name: str) -> bool:
+        """Return whether the answers of a service are compared."""
+        return self._rules_of(name) is not None
+
+    def __call__(self, pair: Pair, settle: Settle) -> None:
+        """Call *settle* with the outcome of the pair."""
+        rules = self._rules_of(pair.asked.name)
+        main, shadow = pair.main.answer, pair.shadow.answer
+        if rules is None or main is None or shadow is None:
+            settle(Outcome.incomparable)
+            return
+        rules = rules.for_path(pair.asked.path)
+        if is_same(main, shadow, rules) and not self._account.wants_fields():
+            self._found(pair, MATCH, settle)
+        elif is_quick(main, shadow, rules):
+            self._found(pair, _compared(pair, rules), settle)
+        elif self._waiting < _MAX_WAITING:
+            self._hand_over(pair, rules, settle)
+        else:
+            missed = Comparison(Agreement.incomparable, Reason.failed)
+            self._found(pair, missed, settle)
+
+    def close(self) -> None:
+        """End the thread; pairs that wait for it are compared first."""
+        if self._thread is not None:
+            self._thread.shutdown(wait=False)
+            self._thread = None
+
+    def _found(self, pair: Pair, comparison: Comparison, settle: Settle) -> None:
+        settle(_OUTCOMES[comparison.agreement])
+        self._account.compared(pair, comparison)
+
+    def _hand_over(self, pair: Pair, rules: ComparisonRules, settle: Settle) -> None:
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, thread_name_prefix="daeploy-compare")
+        self._waiting += 1
+        loop = asyncio.get_running_loop()
+        done = loop.run_in_executor(self._thread, _compared, pair, rules)
+
+        def arrived(future: "asyncio.Future[Comparison]") -> None:
+            self._waiting -= 1
+            if future.cancelled():
+                settle(Outcome.incomparable)
+            else:
+                self._found(pair, future.result(), settle)
+
+        done.add_done_callback(arrived)
+
+
+def _compared(pair: Pair, rules: ComparisonRules) -> Comparison:
+    main, shadow = pair.main.answer, pair.shadow.answer
+    assert main is not None  # noqa: S101 - the caller has looked
+    assert shadow is not None  # noqa: S101
+    return compare(
+        main,
+        shadow,
+        rules,
+        secrets=secrets_of(pair.asked.lines),
+        max_fields=_MAX_FIELDS,
+    )
+
+
+def secrets_of(lines: bytes) -> list[str]:
+    r"""
+    Return the credentials in header lines, which must not be in what is kept.
+
+    Example:
+        >>> secrets_of(b"authorization: Bearer abcd\r\ncookie: s=123; t=4\r\n")
+        ['Bearer abcd', 'Bearer', 'abcd', 's=123; t=4', '123', '4']
+    """
+    found: list[str] = []
+    for line in lines.split(b"\r\n"):
+        name, _, value = line.partition(b": ")
+        if name in SECRET_HEADERS:
+            text = value.decode("latin-1")
+            crumbs = (crumb.rpartition("=")[2] for crumb in text.split("; "))
+            parts = crumbs if name == b"cookie" else text.split()
+            found += [text, *parts]
+    return found
