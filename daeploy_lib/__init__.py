@@ -36,6 +36,7 @@ from daeploy_lib.errors import (
     VersionExistsError,
     VersionNotFoundError,
 )
+from daeploy_lib.evidence import Gate, Verdict
 from daeploy_lib.router.policy import Limits, MirrorPolicy, Timeouts
 from daeploy_lib.runtimes.base import Event, Runtime
 from daeploy_lib.runtimes.docker import DockerRuntime
@@ -53,6 +54,7 @@ __all__ = [
     "Directory",
     "DockerRuntime",
     "Event",
+    "Gate",
     "GateNotPassedError",
     "Hardening",
     "Leftover",
@@ -80,6 +82,7 @@ __all__ = [
     "StateError",
     "Status",
     "Timeouts",
+    "Verdict",
     "VersionExistsError",
     "VersionNotFoundError",
 ]

@@ -20,6 +20,7 @@ import pytest
 import daeploy_lib
 import daeploy_lib.testing
 from daeploy_lib.domain.spec import Spec
+from daeploy_lib.evidence import Totals
 
 PUBLIC = {name: getattr(daeploy_lib, name) for name in daeploy_lib.__all__}
 TESTING = {
@@ -254,6 +255,7 @@ VALUES: dict[str, object] = {
     ),
     "Directory": daeploy_lib.Directory("hello"),
     "Event": daeploy_lib.Event("build", "Step 1/2", 1, 2),
+    "Gate": daeploy_lib.Gate(agreement=0.9, tail_ratio=3),
     "Hardening": daeploy_lib.Hardening(capabilities=("NET_RAW",), user="1000:1000"),
     "Leftover": daeploy_lib.Leftover("image", "sha256:1", "hello", "not registered"),
     "Limits": daeploy_lib.Limits(),
@@ -268,6 +270,7 @@ VALUES: dict[str, object] = {
     "Services": daeploy_lib.Services([daeploy_lib.Service("default", "hello", "1")]),
     "Status": daeploy_lib.Status.running,
     "Timeouts": daeploy_lib.Timeouts(),
+    "Verdict": daeploy_lib.Gate().judge(Totals()),
 }
 
 
