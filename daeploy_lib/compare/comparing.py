@@ -34,8 +34,10 @@ from daeploy_lib.compare.secret_names import (
 from daeploy_lib.compare.showing import Show
 
 _MAX_HEADER_NAME = 64
-# Below it the worst that JSON can do takes a few milliseconds.
-_QUICK_BYTES = 32 * 1024
+# Of both bodies: below it, the worst that JSON can do takes a few milliseconds;
+_QUICK_BYTES = 16 * 1024
+# where elements may be tried against one another, it takes more.
+_QUICK_UNORDERED_BYTES = 2 * 1024
 # A kilobyte can hold a megabyte.
 _QUICK_ENCODED_BYTES = 4 * 1024
 
@@ -123,6 +125,8 @@ def is_quick(main: Answer, shadow: Answer, rules: ComparisonRules) -> bool:
     size = len(main.body) + len(shadow.body)
     if _codings(main) or _codings(shadow):
         return size <= _QUICK_ENCODED_BYTES
+    if rules.unordered and not rules.tolerance.is_none:
+        return size <= _QUICK_UNORDERED_BYTES
     return size <= _QUICK_BYTES
 
 
@@ -210,26 +214,16 @@ def _find_whole(
     max_fields: int,
 ) -> tuple[FieldPair, ...]:
     """Compare bodies that were kept whole; return their fields."""
-    is_equal = main.body == shadow.body and _codings(main) == _codings(shadow)
-    if is_equal and not max_fields:
-        return ()
+    if main.body == shadow.body and _codings(main) == _codings(shadow):
+        return _own_fields(main, rules, findings.show, max_fields)
     one = read_body(main, rules.max_decoded_bytes)
     other = read_body(shadow, rules.max_decoded_bytes)
-    is_equal = one.content == other.content and one.undecoded == other.undecoded
-    if is_equal and not max_fields:
-        return ()
+    if one.content == other.content and one.undecoded == other.undecoded:
+        return _own_fields(main, rules, findings.show, max_fields)
     left, right = structures(one, other)
     if left is ABSENT and right is ABSENT:
         compare_wholes(one, other, findings)
-        return ()
-    if left is ABSENT or right is ABSENT:
-        is_empty = not one.content or not other.content
-        if is_empty:
-            compare_wholes(one, other, findings)
-        else:
-            add_types(one, other, main_is_json=right is ABSENT, findings=findings)
-        return ()
-    if not is_equal:
+    elif left is not ABSENT and right is not ABSENT:
         diff = JsonDiff(
             rules.tolerance,
             rules.max_depth,
@@ -239,7 +233,32 @@ def _find_whole(
             and is_shallow(left, rules.max_depth),
         )
         diff.walk(left, right, findings, rules.paths)
-    return pair_fields(left, right, max_fields, state=rules.paths, show=findings.show)
+        return _fields(left, right, rules, findings.show, max_fields)
+    elif one.content and other.content:
+        add_types(one, other, main_is_json=right is ABSENT, findings=findings)
+    else:
+        compare_wholes(one, other, findings)
+    return ()
+
+
+def _own_fields(
+    answer: Answer, rules: ComparisonRules, show: Show, max_fields: int
+) -> tuple[FieldPair, ...]:
+    """Return the fields of an answer whose twin has the same; none if they cannot."""
+    if not max_fields:
+        return ()
+    try:
+        body = read_body(answer, rules.max_decoded_bytes)
+        value, _ = structures(body, body)
+    except IncomparableError:
+        return ()
+    return _fields(value, value, rules, show, max_fields)
+
+
+def _fields(
+    main: object, shadow: object, rules: ComparisonRules, show: Show, limit: int
+) -> tuple[FieldPair, ...]:
+    return pair_fields(main, shadow, limit, state=rules.paths, show=show)
 
 
 def _may_have_booleans(*contents: bytes) -> bool:

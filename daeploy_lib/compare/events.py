@@ -20,7 +20,8 @@ from daeploy_lib.compare.json_text import ABSENT, parse_json
 
 # str.splitlines would split at more than these.
 _LINE_END = re.compile("\r\n|\n|\r")
-_BEGINS_JSON = frozenset('{["-0123456789tfnNI')
+# How a JSON text begins, and then ends: most data that is none is told by it.
+_ENDS = {"{": "}", "[": "]", '"': '"', **dict.fromkeys("-0123456789tfnNI", "")}
 
 
 def decode_events(content: bytes) -> list[dict[str, Any]]:
@@ -53,7 +54,8 @@ def parse_events(text: str) -> list[dict[str, Any]]:
 
 def _event(name: str, text: str, last_id: str) -> dict[str, Any]:
     value: Any = ABSENT
-    if text[:1] in _BEGINS_JSON:
+    end = _ENDS.get(text[:1])
+    if end is not None and text.rstrip().endswith(end):
         value = parse_json(text.encode())
     event = {"event": name or "message", "data": text if value is ABSENT else value}
     return {**event, "id": last_id} if last_id else event

@@ -43,6 +43,7 @@ def message(data: Any, **more: str) -> dict[str, Any]:
         (b"DATA: a\n data: b\ndata : c\n\n", []),
         (b'data: {"a": [1]}\n\n', [message({"a": [1]})]),
         (b'data: {"a":\ndata: 1}\n\n', [message({"a": 1})]),
+        (b'data: {"a": 1} \n\ndata: {]\n\n', [message({"a": 1}), message("{]")]),
         (b"data: [DONE]\n\ndata: 1\n\n", [message("[DONE]"), message(1)]),
         (b"data: a\x0bb\x85c\xe2\x80\xa8d\n\n", [message("a\x0bb\ufffdc\u2028d")]),
     ],
