@@ -34,12 +34,11 @@ from daeploy_lib.compare.secret_names import (
 from daeploy_lib.compare.showing import Show
 
 _MAX_HEADER_NAME = 64
-# Of both bodies: below it, the worst that JSON can do takes a few milliseconds;
-_QUICK_BYTES = 16 * 1024
-# where elements may be tried against one another, it takes more.
-_QUICK_UNORDERED_BYTES = 2 * 1024
+# Of both bodies: below it, the worst that a body can do takes some milliseconds, and
+# what services answer less than one.
+_QUICK_BYTES = 8 * 1024
 # A kilobyte can hold a megabyte.
-_QUICK_ENCODED_BYTES = 4 * 1024
+_QUICK_ENCODED_BYTES = 2 * 1024
 
 
 def compare(
@@ -116,9 +115,9 @@ def is_same(main: Answer, shadow: Answer, rules: ComparisonRules) -> bool:
 
 def is_quick(main: Answer, shadow: Answer, rules: ComparisonRules) -> bool:
     """
-    Return whether comparing takes a few milliseconds at most.
+    Return whether comparing, without fields, takes a few milliseconds at most.
 
-    Where it does not, it belongs into a thread.
+    Where it may take longer, it belongs into a thread.
     """
     if is_same(main, shadow, rules):
         return True
@@ -126,7 +125,8 @@ def is_quick(main: Answer, shadow: Answer, rules: ComparisonRules) -> bool:
     if _codings(main) or _codings(shadow):
         return size <= _QUICK_ENCODED_BYTES
     if rules.unordered and not rules.tolerance.is_none:
-        return size <= _QUICK_UNORDERED_BYTES
+        # Elements are tried against one another, and those in them again.
+        return False
     return size <= _QUICK_BYTES
 
 
