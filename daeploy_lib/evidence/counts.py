@@ -85,10 +85,11 @@ class Counts:
         return merged
 
     def _shrink(self) -> None:
-        quarter = max(1, self.limit // 4)
+        quarter = self.limit // 4
+        most = max(1, quarter)
         ranked = self.most()
-        kept = dict(ranked[:quarter])
-        rest = sorted(ranked[quarter:], key=lambda item: (_place(item[0]), item[0]))
+        kept = dict(ranked[:most])
+        rest = sorted(ranked[most:], key=lambda item: (_place(item[0]), item[0]))
         kept.update(rest[:quarter])
         self.other += sum(n for _, n in rest[quarter:])
         self._counts = kept

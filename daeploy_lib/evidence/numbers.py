@@ -147,7 +147,7 @@ class NumberTotals:
         if not merged.count:
             return merged
         one, two = self.count / merged.count, other.count / merged.count
-        both = self.count * two
+        both = self.count * other.count / merged.count
         gaps = {}
         for side in ("main", "shadow", "difference"):
             mean, mean_other = (getattr(t, f"mean_{side}") for t in (self, other))

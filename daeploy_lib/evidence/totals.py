@@ -11,6 +11,8 @@ from daeploy_lib.evidence.latencies import Latencies, Timing
 
 COMPARED = ("match", "differ")
 """Outcomes that say whether two answers agree."""
+ANSWERED = (*COMPARED, "incomparable")
+"""Outcomes in which both answered."""
 FAILED = ("shadow_error", "timeout", "refused")
 """Outcomes in which the shadow gave no answer."""
 MISSED = ("dropped_in_flight", "dropped_bytes", "not_ready", "incomparable")
@@ -82,7 +84,8 @@ class Totals:
             at: When, in seconds since 1970.
             main_status: Of main's answer, if there was one.
             shadow_status: Of the shadow's.
-            main: How long main took.
+            main: How long main took. Looked at only where both answered, or the
+                shadow did not in time; so are statuses.
             shadow: How long the shadow took.
             differences: Generalised paths and kinds, if they differ.
             is_whole: Whether these are all differences.
@@ -100,12 +103,14 @@ class Totals:
             self._failures["broke_together"] += is_bad
         elif outcome == "main_failed":
             self._failures["main_broke"] += is_bad or main_status is None
-        elif main_status is not None and shadow_status is not None:
+        elif outcome in ANSWERED and main_status and shadow_status:
             self._count_statuses(main_status, shadow_status)
         if outcome == "differ":
             self.differences.add(differences, is_whole=is_whole)
-        if main is not None and (shadow is not None or outcome == "timeout"):
-            self.latencies.add(main, None if outcome == "timeout" else shadow)
+        if main is not None and outcome == "timeout":
+            self.latencies.add(main, None)
+        elif main is not None and shadow is not None and outcome in ANSWERED:
+            self.latencies.add(main, shadow)
         for pair in fields:
             self.fields.add(pair.path, pair.main, pair.shadow)
 
@@ -153,7 +158,7 @@ class Totals:
     @property
     def tried(self) -> int:
         """Exchanges that show whether the shadow fails: it answered or failed to."""
-        return self.compared + self.failures + self._outcomes["incomparable"]
+        return self._sum(ANSWERED) + self.failures
 
     @property
     def failed_alone(self) -> int:

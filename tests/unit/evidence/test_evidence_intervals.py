@@ -145,7 +145,7 @@ def test_a_few_values_do_not_tell_a_tail() -> None:
 )
 def test_impossible_counts_are_refused(n: int, k: int, alpha: float) -> None:
     """With an error that names them."""
-    with pytest.raises(ValueError, match="Cannot be|Invalid alpha"):
+    with pytest.raises(ValueError, match=r"Cannot be|Invalid alpha"):
         rate_interval(n, k, alpha)
 
 
