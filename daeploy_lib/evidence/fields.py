@@ -142,9 +142,11 @@ def _joined(
     one: dict[str, _Totals], two: dict[str, _Totals]
 ) -> tuple[dict[str, _Totals], int]:
     """Merge by path; return as many as may be, and how many pairs the rest had."""
-    joined = dict(one)
-    for path, totals in two.items():
-        joined[path] = joined[path].merged(totals) if path in joined else totals
+    joined: dict[str, _Totals] = {}
+    for path, totals in [*one.items(), *two.items()]:
+        # Copied, for no two totals share their parts.
+        known = path in joined
+        joined[path] = joined[path].merged(totals) if known else totals.copied()
     if len(joined) <= _MAX_FIELDS:
         return joined, 0
     ranked = sorted(joined.items(), key=lambda item: (-item[1].count, item[0]))

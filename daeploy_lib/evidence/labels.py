@@ -85,6 +85,10 @@ class LabelTotals:
         merged._pairs = self._pairs.merged(other._pairs)
         return merged
 
+    def copied(self) -> Self:
+        """Return the same statistics, to go on from."""
+        return self.merged(type(self)())
+
     def swapped(self) -> Self:
         """Return the statistics with main and shadow in each other's place."""
         swapped = type(self)()

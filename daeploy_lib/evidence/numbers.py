@@ -160,6 +160,10 @@ class NumberTotals:
         merged.product = (self.product + other.product) + joined
         return merged
 
+    def copied(self) -> Self:
+        """Return the same statistics, to go on from."""
+        return self.merged(type(self)())
+
     def swapped(self) -> Self:
         """Return the statistics with main and shadow in each other's place."""
         swapped = type(self)()

@@ -8,6 +8,7 @@ from daeploy_lib.evidence.counts import Counts
 from daeploy_lib.evidence.differences import Differences
 from daeploy_lib.evidence.fields import FieldTotals, Pair
 from daeploy_lib.evidence.latencies import Latencies, Timing
+from daeploy_lib.evidence.timeline import Timeline
 
 COMPARED = ("match", "differ")
 """Outcomes that say whether two answers agree."""
@@ -39,6 +40,7 @@ class Totals:
         statuses: How often which pair of statuses was seen, as ``"200 503"``.
         first_seen: Seconds since 1970 at the first exchange; None before.
         last_seen: The same of the last one.
+        timeline: How many exchanges agreed when; those without an answer did not.
 
     Example:
         >>> totals = Totals()
@@ -50,7 +52,7 @@ class Totals:
 
     __slots__ = (
         *("_failures", "_outcomes", "differences", "fields", "first_seen"),
-        *("last_seen", "latencies", "statuses"),
+        *("last_seen", "latencies", "statuses", "timeline"),
     )
 
     def __init__(self) -> None:
@@ -60,6 +62,7 @@ class Totals:
         self.fields = FieldTotals()
         self.latencies = Latencies()
         self.statuses = Counts(_MAX_STATUSES)
+        self.timeline = Timeline()
         self.first_seen: float | None = None
         self.last_seen: float | None = None
 
@@ -105,6 +108,8 @@ class Totals:
             self._failures["main_broke"] += is_bad or main_status is None
         elif outcome in ANSWERED and main_status and shadow_status:
             self._count_statuses(main_status, shadow_status)
+        if at is not None and (outcome in COMPARED or outcome in FAILED):
+            self.timeline.add(at, agreed=outcome == "match")
         if outcome == "differ":
             self.differences.add(differences, is_whole=is_whole)
         if main is not None and outcome == "timeout":
@@ -190,6 +195,7 @@ class Totals:
         merged.fields = self.fields.merged(other.fields)
         merged.latencies = self.latencies.merged(other.latencies)
         merged.statuses = self.statuses.merged(other.statuses)
+        merged.timeline = self.timeline.merged(other.timeline)
         merged._see(self.first_seen, self.last_seen)
         merged._see(other.first_seen, other.last_seen)
         return merged
@@ -200,9 +206,11 @@ class Totals:
 
         Where only main failed to answer the shadow would have done better: it
         counts as an error of what is now the shadow, and what the shadow failed to
-        answer says nothing any more. Kinds of differences are as they were.
+        answer says nothing any more. Kinds of differences and the timeline are as they
+        were.
         """
         swapped = type(self)()
+        own = self.merged(type(self)())  # shares nothing with these
         failures, broke = self._failures, self._failures["main_broke"]
         swapped._outcomes |= self._outcomes | dict.fromkeys(FAILED, 0)
         swapped._outcomes["shadow_error"] = broke
@@ -211,9 +219,10 @@ class Totals:
         swapped._failures["main_bad"] = failures["shadow_bad"]
         swapped._failures["both_bad"] = failures["both_bad"]
         swapped._failures["main_broke"] = self.failures
-        swapped.differences = self.differences
-        swapped.fields = self.fields.swapped()
-        swapped.latencies = self.latencies.swapped()
+        swapped.differences = own.differences
+        swapped.timeline = own.timeline
+        swapped.fields = own.fields.swapped()
+        swapped.latencies = own.latencies.swapped()
         for pair, n in self.statuses.as_dict().items():
             main, _, shadow = pair.partition(" ")
             swapped.statuses.add(f"{shadow} {main}", n)
@@ -230,6 +239,7 @@ class Totals:
             "fields": self.fields.to_dict(),
             "latencies": self.latencies.to_dict(),
             "statuses": self.statuses.to_dict(),
+            "timeline": self.timeline.to_dict(),
             "seen": [self.first_seen, self.last_seen],
         }
 
@@ -252,6 +262,7 @@ class Totals:
         totals.latencies = Latencies.from_dict(stored.member(data, "latencies"))
         statuses = stored.member(data, "statuses")
         totals.statuses = Counts.from_dict(statuses, _MAX_STATUSES)
+        totals.timeline = Timeline.from_dict(stored.member(data, "timeline"))
         (ends,) = stored.rows([stored.member(data, "seen")], 2, "seen")
         times = [None if t is None else stored.number(t, "seen") for t in ends]
         totals._see(*times)

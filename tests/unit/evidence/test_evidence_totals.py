@@ -1,6 +1,7 @@
 """Totals: every exchange counted, merged in any order, read back, bounded."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -42,6 +43,20 @@ def of(exchanges: list[dict[str, Any]]) -> Totals:
     for exchange in exchanges:
         totals.add(**exchange)
     return totals
+
+
+WHOLE = of(
+    [
+        {"outcome": "differ", "differences": [("$.a", "value")], "at": 1.0},
+        {"outcome": "match", "main_status": 200, "shadow_status": 500},
+        {
+            "outcome": "match",
+            "main": Timing(1, 1),
+            "shadow": Timing(1, 2),
+            "fields": [FieldPair("$.a", 1, 2), FieldPair("$.b", "x", "y")],
+        },
+    ]
+).to_dict()
 
 
 def test_outcomes_are_those_of_the_router() -> None:
@@ -155,6 +170,18 @@ def test_totals_are_bounded() -> None:
     assert (totals.first_seen, totals.last_seen) == (0, 19_999)
 
 
+@pytest.mark.parametrize("way", [Totals.swapped, lambda t: t.merged(Totals())])
+def test_what_is_made_of_totals_shares_nothing(way: Callable[[Totals], Totals]) -> None:
+    """Adding to the one leaves the other as it was."""
+    totals = Totals.from_dict(WHOLE)
+    made = way(totals)
+    before = totals.to_dict()
+    pairs = [FieldPair("$.a", 5, 7), FieldPair("$.b", "v", "w")]
+    made.add("differ", at=9.0, differences=[("$.a", "value")], fields=pairs)
+    made.add("match", main=Timing(1, 1), shadow=Timing(1, 1))
+    assert totals.to_dict() == before
+
+
 def test_an_unknown_outcome_is_refused() -> None:
     """With the names there are."""
     with pytest.raises(ValueError, match="Unknown outcome 'matched'"):
@@ -175,20 +202,6 @@ def paths(data: object, before: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     for step, value in inner:
         found += paths(value, (*before, step))
     return found
-
-
-WHOLE = of(
-    [
-        {"outcome": "differ", "differences": [("$.a", "value")], "at": 1.0},
-        {"outcome": "match", "main_status": 200, "shadow_status": 500},
-        {
-            "outcome": "match",
-            "main": Timing(1, 1),
-            "shadow": Timing(1, 2),
-            "fields": [FieldPair("$.a", 1, 2), FieldPair("$.b", "x", "y")],
-        },
-    ]
-).to_dict()
 
 
 @given(st.sampled_from(paths(json.loads(json.dumps(WHOLE)))), JUNK, st.booleans())
