@@ -142,9 +142,9 @@ def _joined(
     one: dict[str, _Totals], two: dict[str, _Totals]
 ) -> tuple[dict[str, _Totals], int]:
     """Merge by path; return as many as may be, and how many pairs the rest had."""
-    joined: dict[str, _Totals] = {}
-    for path, totals in [*one.items(), *two.items()]:
-        # Copied, for no two totals share their parts.
+    # Copied, for no two totals share their parts.
+    joined = {path: totals.copied() for path, totals in one.items()}
+    for path, totals in two.items():
         known = path in joined
         joined[path] = joined[path].merged(totals) if known else totals.copied()
     if len(joined) <= _MAX_FIELDS:
