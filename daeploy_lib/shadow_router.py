@@ -16,7 +16,7 @@ from daeploy_lib.router.entrance import Entered, Entrance
 from daeploy_lib.router.exchange import Exchange, Send
 from daeploy_lib.router.failure import AnswerBrokenError, ClientGoneError
 from daeploy_lib.router.inbound import Event, Receive
-from daeploy_lib.router.judging import Comparing, NoAccount
+from daeploy_lib.router.judging import Comparing
 from daeploy_lib.router.loops import LoopState
 from daeploy_lib.router.marks import Marks
 from daeploy_lib.router.outcome import Tally
@@ -118,7 +118,7 @@ class ShadowRouter:
         if transport is not None and not hasattr(transport, "handle_async_request"):
             raise TypeError(f"transport is an httpx.AsyncBaseTransport: {transport!r}.")
         self._tally = Tally()
-        self._judge = Comparing(_rules_of(compare), NoAccount())
+        self._judge = Comparing(_rules_of(compare))
         self._settings = Settings(
             policies=policies,
             policy=policy,

@@ -120,10 +120,16 @@ def _command(
 
 
 def _ours(name: str, services: Services, port: int) -> tuple[list[str], dict[str, str]]:
-    kinds = {"ours": "bare", "starlette": "mounted", "granian": "bare"}
+    kinds = {
+        "ours": "bare",
+        "comparing": "bare",
+        "starlette": "mounted",
+        "granian": "bare",
+    }
     server = GRANIAN if name == "granian" else UVICORN
     environment = {
         "BENCH_SERVICES": json.dumps({k: list(v) for k, v in services.items()}),
         "BENCH_SERVED": kinds.get(name, "plain"),
+        "BENCH_COMPARES": "yes" if name == "comparing" else "",
     }
     return [sys.executable, *server, "--port", str(port)], environment

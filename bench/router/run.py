@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from bench.router import needs
+from bench.router.comparing import comparing
 from bench.router.facts import facts
 from bench.router.hung import hung
 from bench.router.idle import idle
@@ -34,8 +35,15 @@ def _idle(is_quick: bool) -> Section:
     return idle(clients=100 if is_quick else 1_000)
 
 
+def _comparing(body: str, is_quick: bool) -> Section:
+    if is_quick:
+        return comparing(body, rounds=2, seconds=1)
+    return comparing(body, rounds=7, seconds=2)
+
+
 CASES: dict[str, Case] = {
     **{name: partial(_small, name) for name in ("one", "four", "post", "none")},
+    **{name: partial(_comparing, name) for name in ("same", "differing")},
     "hung": _hung,
     "upload": _upload,
     "idle": _idle,

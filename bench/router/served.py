@@ -9,7 +9,7 @@ import httpx
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from daeploy_lib import Route, ShadowRouter, Timeouts
+from daeploy_lib import ComparisonRules, Route, ShadowRouter, Timeouts
 
 # Service -> addresses, main's first.
 SERVICES: dict[str, list[str]] = json.loads(os.environ["BENCH_SERVICES"])
@@ -22,7 +22,8 @@ def bare() -> ShadowRouter:
         versions = {f"{i}": f"http://{at}" for i, at in enumerate(addresses, 1)}
         routes[name] = Route(versions, main="1")
     deadline = float(os.environ.get("BENCH_SHADOW_DEADLINE", "30"))
-    return ShadowRouter(routes, timeouts=Timeouts(shadow=deadline), compare=None)
+    compare = ComparisonRules() if os.environ.get("BENCH_COMPARES") else None
+    return ShadowRouter(routes, timeouts=Timeouts(shadow=deadline), compare=compare)
 
 
 def mounted() -> Starlette:

@@ -81,13 +81,13 @@ def small(case: str, *, rounds: int, seconds: float) -> Section:
         script = stack.enter_context(_script(case))
         started = [stack.enter_context(peer(name, services)) for name in names]
         for each in started:
-            _round(each, case, fleet, 1, script)  # fills pools and caches
+            one_round(each, case, fleet, 1, script)  # fills pools and caches
         seen: dict[str, list[Round]] = {name: [] for name in names}
         for number in range(rounds):
             start = number % len(started)
             for each in started[start:] + started[:start]:
                 if each.name not in ALSO or number < ALSO_ROUNDS:
-                    done = _round(each, case, fleet, seconds, script)
+                    done = one_round(each, case, fleet, seconds, script)
                     seen[each.name].append(done)
     notes = [*_notes(case, seen)]
     if case == "post":
@@ -111,13 +111,14 @@ def _script(case: str) -> Iterator[Path | None]:
         yield script
 
 
-def _round(
+def one_round(
     each: Peer,
     case: str,
     fleet: Sequence[Upstream],
     seconds: float,
     script: Path | None,
 ) -> Round:
+    """Load one proxy for a while, and wait until no copy is under way."""
     before, dialled = settled(fleet), fleet[0].accepted()
     cpu = each.program.cpu_seconds()
     load = wrk(f"http://127.0.0.1:{each.port}/{case}/predict", seconds, script)

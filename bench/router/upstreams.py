@@ -66,16 +66,22 @@ class Upstream:
 
 
 @contextlib.contextmanager
-def upstreams(count: int) -> Iterator[list[Upstream]]:
-    """Yield so many versions, each a process of its own with one worker."""
+def upstreams(count: int, answers: Sequence[str] = ()) -> Iterator[list[Upstream]]:
+    """
+    Yield so many versions, each a process of its own with one worker.
+
+    Args:
+        count: How many.
+        answers: What they answer, in their order; the usual if there are none.
+    """
     with contextlib.ExitStack() as stack:
         fleet = []
-        for _ in range(count):
+        for answer in answers or [ANSWER] * count:
             folder = stack.enter_context(tempfile.TemporaryDirectory())
             upstream = Upstream(free_port())
             config = Path(folder, "nginx.conf")
             config.write_text(
-                CONFIG.format(folder=folder, port=upstream.port, answer=ANSWER)
+                CONFIG.format(folder=folder, port=upstream.port, answer=answer)
             )
             command = [
                 found("nginx") or "nginx",

@@ -108,7 +108,7 @@ class Entrance:
         for shadow in plan.destination.shadows:
             shadow.counts.requests += 1
             if plan.spared is not None:
-                shadow.counts.count(plan.spared)
+                shadow.count(plan.spared)
         return Entered(plan, main_slot, slots)
 
     async def _changed_routes(self) -> tuple[Mapping[str, Route], bool]:
@@ -131,4 +131,5 @@ class Entrance:
             previous,
             may_be_tls=self._may_be_tls,
             counts_of=self._settings.tally.version,
+            pairing_of=self._settings.pairing_of,
         )

@@ -11,13 +11,14 @@ import asyncio
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
+from time import time
 
 from daeploy_lib.compare.comparing import compare, is_quick, is_same
 from daeploy_lib.compare.comparison import MATCH, Agreement, Comparison, Reason
 from daeploy_lib.compare.rules import ComparisonRules
 from daeploy_lib.compare.secret_names import SECRET_HEADERS
-from daeploy_lib.router.outcome import Outcome, Pair, Settle
+from daeploy_lib.evidence.sample import Request, Sample
+from daeploy_lib.router.outcome import Asked, Outcome, Pair, Settle
 
 _log = logging.getLogger(__name__)
 
@@ -33,43 +34,16 @@ _OUTCOMES = {
 }
 
 
-class Account(Protocol):
-    """Who is told what was found."""
-
-    def wants_fields(self) -> bool:
-        """Return whether the fields of two equal answers are to be collected."""
-        ...
-
-    def compared(self, pair: Pair, comparison: Comparison) -> None:
-        """Take a pair that has been compared."""
-        ...
-
-
-class NoAccount:
-    """Keeps nothing."""
-
-    def wants_fields(self) -> bool:
-        """Want none."""
-        return False
-
-    def compared(self, pair: Pair, comparison: Comparison) -> None:
-        """Forget it."""
-
-
 class Comparing:
     """
     A judge that compares by rules.
 
     Args:
         rules_of: The rules of a service; None where nothing is compared.
-        account: Told what was found.
     """
 
-    def __init__(
-        self, rules_of: Callable[[str], ComparisonRules | None], account: Account
-    ) -> None:
+    def __init__(self, rules_of: Callable[[str], ComparisonRules | None]) -> None:
         self._rules_of = rules_of
-        self._account = account
         self._waiting = 0
         self._thread: ThreadPoolExecutor | None = None
 
@@ -85,7 +59,9 @@ class Comparing:
             settle(Outcome.incomparable)
             return
         rules = rules.for_path(pair.asked.path)
-        if is_same(main, shadow, rules) and not self._account.wants_fields():
+        pairing = pair.pairing
+        wants_fields = pairing is not None and pairing.wants_fields()
+        if not wants_fields and is_same(main, shadow, rules):
             self._found(pair, MATCH, settle)
         elif is_quick(main, shadow, rules):
             self._found(pair, _compared(pair, rules), settle)
@@ -102,8 +78,10 @@ class Comparing:
             self._thread = None
 
     def _found(self, pair: Pair, comparison: Comparison, settle: Settle) -> None:
-        settle(_OUTCOMES[comparison.agreement])
-        self._account.compared(pair, comparison)
+        outcome = _OUTCOMES[comparison.agreement]
+        settle(outcome)
+        if pair.pairing is not None:
+            pair.pairing.add(_sample(pair, outcome, comparison))
 
     def _hand_over(self, pair: Pair, rules: ComparisonRules, settle: Settle) -> None:
         if self._thread is None:
@@ -120,6 +98,39 @@ class Comparing:
                 self._found(pair, future.result(), settle)
 
         done.add_done_callback(arrived)
+
+
+def _sample(pair: Pair, outcome: Outcome, comparison: Comparison) -> Sample:
+    main, shadow, pairing = pair.main, pair.shadow, pair.pairing
+    request = None
+    shape = comparison.shape
+    if shape and pairing is not None and pairing.wants_example(shape.fingerprint):
+        request = _request(pair.asked)
+    return Sample(
+        outcome,
+        time(),
+        main_status=main.status,
+        shadow_status=shadow.status,
+        main=main.timing,
+        shadow=shadow.timing,
+        comparison=comparison,
+        request=request,
+        main_answer=main.answer if request else None,
+        shadow_answer=shadow.answer if request else None,
+    )
+
+
+def _request(asked: Asked) -> Request:
+    lines = asked.lines.decode("latin-1").split("\r\n")
+    pairs = (line.partition(": ") for line in lines if line)
+    return Request(
+        asked.method.decode("ascii"),
+        asked.path.decode("latin-1"),
+        asked.query.decode("latin-1"),
+        tuple((name, value) for name, _, value in pairs),
+        asked.body,
+        asked.body_bytes,
+    )
 
 
 def _compared(pair: Pair, rules: ComparisonRules) -> Comparison:

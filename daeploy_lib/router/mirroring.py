@@ -41,7 +41,7 @@ def start_copies(
     for target, slot in zip(plan.shadows, slots, strict=True):
         counts = target.counts
         if counts.in_flight >= settings.limits.max_in_flight:
-            counts.count(Outcome.dropped_in_flight)
+            target.count(Outcome.dropped_in_flight)
             source.leave(slot)
             continue
         copy = Copy(
@@ -68,4 +68,4 @@ def spare_copies(
     """Account for shadows that no copy was begun for."""
     for target, slot in zip(plan.shadows, slots, strict=False):
         source.leave(slot)
-        target.counts.count(outcome)
+        target.count(outcome)

@@ -2,9 +2,12 @@
 
 import enum
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from time import time
+from typing import NamedTuple, Protocol
 
 from daeploy_lib.compare.answer import Answer
+from daeploy_lib.evidence.latencies import Timing
+from daeploy_lib.evidence.sample import Sample
 
 
 class Outcome(enum.StrEnum):
@@ -65,6 +68,27 @@ class Observation(NamedTuple):
     first_byte_s: float = 0.0
     answer: Answer | None = None
 
+    @property
+    def timing(self) -> Timing:
+        """How long it took."""
+        return Timing(self.first_byte_s, self.elapsed_s)
+
+
+class Pairing(Protocol):
+    """Takes the evidence of one main and one shadow."""
+
+    def add(self, sample: Sample) -> None:
+        """Take what was seen of one request; costs next to nothing."""
+        ...
+
+    def wants_fields(self) -> bool:
+        """Return whether fields of two equal answers are to be collected."""
+        ...
+
+    def wants_example(self, fingerprint: str) -> bool:
+        """Return whether a pair with this shape of differences is to be kept."""
+        ...
+
 
 class Asked(NamedTuple):
     """
@@ -97,11 +121,29 @@ class Pair(NamedTuple):
         asked: What both were asked.
         main: What main answered.
         shadow: What the shadow answered.
+        pairing: Takes the evidence; None if none is kept.
     """
 
     asked: Asked
     main: Observation
     shadow: Observation
+    pairing: Pairing | None = None
+
+
+def missed(outcome: Outcome, main: Observation | None) -> Sample:
+    """
+    Return what is known of a request that was not compared.
+
+    Args:
+        outcome: How its copy ended.
+        main: What main answered, if that is known.
+    """
+    return Sample(
+        outcome,
+        time(),
+        main_status=None if main is None else main.status,
+        main=None if main is None else main.timing,
+    )
 
 
 Settle = Callable[[Outcome], None]

@@ -21,7 +21,7 @@ from daeploy_lib.router.headers import Peer, block, for_version, forwarding, wit
 from daeploy_lib.router.marks import Marks, copy_lines, passed_on
 from daeploy_lib.router.max_forwards import counted_down
 from daeploy_lib.router.mounts import Location, joined, locate
-from daeploy_lib.router.outcome import Asked, Judge, Outcome, Tally
+from daeploy_lib.router.outcome import Asked, Judge, Outcome, Pairing, Tally
 from daeploy_lib.router.plain import plain_head
 from daeploy_lib.router.policy import Limits, MirrorPolicy, Timeouts
 from daeploy_lib.router.refusal import Refusal
@@ -50,6 +50,7 @@ class Settings:
     judge: Judge
     tally: Tally
     compares: Callable[[str], bool] = _compares_nothing
+    pairing_of: Callable[[str, str, str], Pairing | None] | None = None
     remembered: MutableMapping[object, bytes] = attrs.field(factory=dict, repr=False)
 
     def policy_for(self, name: str) -> MirrorPolicy:

@@ -15,7 +15,14 @@ import attrs
 
 from daeploy_lib.domain.names import check_name, version_segment
 from daeploy_lib.domain.route import Route
-from daeploy_lib.router.outcome import Tally, VersionTally
+from daeploy_lib.router.outcome import (
+    Observation,
+    Outcome,
+    Pairing,
+    Tally,
+    VersionTally,
+    missed,
+)
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -152,12 +159,27 @@ class Target:
         version: Of it.
         endpoint: Where it listens.
         counts: What became of its copies; the same ones whatever else changes.
+        pairing: Takes the evidence of it as a shadow of the main that is; None if
+            none is kept.
     """
 
     name: str
     version: str
     endpoint: Endpoint
     counts: VersionTally = attrs.field(factory=VersionTally, repr=False)
+    pairing: Pairing | None = attrs.field(default=None, repr=False)
+
+    def count(self, outcome: Outcome, main: Observation | None = None) -> None:
+        """
+        Count how a copy ended that was not compared.
+
+        Args:
+            outcome: How.
+            main: What main answered, if that is known.
+        """
+        self.counts.count(outcome)
+        if self.pairing is not None:
+            self.pairing.add(missed(outcome, main))
 
 
 @attrs.frozen(eq=False)
@@ -189,6 +211,8 @@ class RouteTable:
         previous: The table before, whose unchanged entries are taken over.
         may_be_tls: Whether addresses may be https.
         counts_of: The counts of a version of a service.
+        pairing_of: A new pairing of a service, its main and a shadow; None if no
+            evidence of it is kept.
     """
 
     def __init__(
@@ -198,10 +222,12 @@ class RouteTable:
         *,
         may_be_tls: bool = False,
         counts_of: Callable[[str, str], VersionTally] | None = None,
+        pairing_of: Callable[[str, str, str], Pairing | None] | None = None,
     ) -> None:
         self.routes = routes
         self._may_be_tls = may_be_tls
         self._counts_of = counts_of or Tally().version
+        self._pairing_of = pairing_of
         self._old = previous.known if previous is not None else {}
         self.known: dict[str, tuple[Route, dict[str, Destination]]] = {}
 
@@ -230,6 +256,7 @@ class RouteTable:
                     version,
                     parse_endpoint(address, may_be_tls=self._may_be_tls),
                     self._counts_of(name, version),
+                    self._pairing(name, route, version, known or old),
                 )
                 for version, address in route.addresses.items()
             }
@@ -238,6 +265,24 @@ class RouteTable:
             self.known.clear()  # names that are gone; a live mapping may shrink
         self.known[name] = (route, made)
         return made
+
+    def _pairing(
+        self,
+        name: str,
+        route: Route,
+        version: str,
+        before: tuple[Route, dict[str, Destination]] | None,
+    ) -> Pairing | None:
+        """Return the pairing as before, or a new one if main or shadow is new."""
+        main = route.main
+        if self._pairing_of is None or main is None or version == main:
+            return None
+        if before is not None and before[0].main == main:
+            addresses = before[0].addresses
+            if all(addresses.get(v) == route.addresses[v] for v in (main, version)):
+                old = before[1][version_segment(name, version)].main
+                return None if old is None else old.pairing
+        return self._pairing_of(name, main, version)
 
 
 def _make(

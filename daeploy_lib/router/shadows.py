@@ -62,6 +62,7 @@ class Copy(Call):
         "_first_byte_at",
         "_has_finished",
         "_headers",
+        "_is_judged",
         "_is_settled",
         "_judge",
         "_limits",
@@ -100,10 +101,12 @@ class Copy(Call):
         self._judge = settings.judge
         self._capture = capture
         self._asked: Asked | None = None
-        self._queue: deque[bytes] = deque()
+        # Made when something has to wait: few copies are ever behind.
+        self._queue: deque[bytes] | None = None
         self._queued = 0
         self._has_finished = False
         self._is_settled = False
+        self._is_judged = False
         self._status = 0
         self._headers: Sequence[Header] = ()
         self._body_bytes = 0
@@ -139,6 +142,8 @@ class Copy(Call):
             return
         connection = self.connection
         if connection is None or connection.is_paused or self._queue:
+            if self._queue is None:
+                self._queue = deque()
             self._queue.append(content)
             self._hold(len(content))
         else:
@@ -205,12 +210,12 @@ class Copy(Call):
 
     def has_room(self) -> None:
         """Send what waits, as long as the shadow takes it."""
-        connection = self.connection
-        while self._queue and connection is not None and not connection.is_paused:
-            content = self._queue.popleft()
+        connection, queue = self.connection, self._queue
+        while queue and connection is not None and not connection.is_paused:
+            content = queue.popleft()
             self._hold(-len(content))
             connection.write(content)
-        self.is_sent = self._has_finished and not self._queue
+        self.is_sent = self._has_finished and not queue
 
     def answer_began(self, status: int, headers: Sequence[Header]) -> None:
         """Note the head."""
@@ -297,7 +302,9 @@ class Copy(Call):
         assert main is not None  # noqa: S101
         assert shadow is not None  # noqa: S101
         try:
-            self._judge(Pair(asked, main, shadow), self._settle)
+            pair = Pair(asked, main, shadow, self._target.pairing)
+            self._is_judged = True
+            self._judge(pair, self._settle)
         except Exception:  # noqa: BLE001 - nobody else's fault (rule 19)
             _log.exception("judging an answer of %r failed", self._target.name)
             self._settle(Outcome.incomparable)
@@ -316,7 +323,10 @@ class Copy(Call):
         if self._is_settled:
             return
         self._is_settled = True
-        self._counts.count(outcome)
+        if self._is_judged:
+            self._counts.count(outcome)
+        else:
+            self._target.count(outcome, self._main)
         if self._capture is not None:
             self._capture.release()
         if self._answer is None:

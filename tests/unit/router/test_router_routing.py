@@ -214,3 +214,46 @@ def test_a_router_knows_its_own_via() -> None:
     marks = Marks(b"key")
     assert marks.is_loop([(b"via", b"1.1 other, " + marks.via)])
     assert not marks.is_loop([(b"via", Marks(b"key").via)])
+
+
+class Pairings:
+    """Makes pairings, and notes which."""
+
+    def __init__(self) -> None:
+        self.made: list[tuple[str, str, str]] = []
+
+    def __call__(self, name: str, main: str, shadow: str) -> Any:
+        """Return a new one."""
+        self.made.append((name, main, shadow))
+        return object()
+
+
+def test_evidence_goes_on_until_main_or_the_shadow_is_another() -> None:
+    """A new version changes nothing for the others; a new main, or address, does."""
+    pairings = Pairings()
+
+    def shadows(table: RouteTable) -> dict[str, object]:
+        found = table.find("a")
+        assert found is not None
+        return {shadow.version: shadow.pairing for shadow in found.shadows}
+
+    def after(table: RouteTable, new: Route) -> RouteTable:
+        return RouteTable({"a": new}, table, pairing_of=pairings)
+
+    def addressed(main: str, **ports: int) -> Route:
+        return Route({v[1:]: f"http://127.0.0.1:{p}" for v, p in ports.items()}, main)
+
+    first = RouteTable({"a": addressed("1", v1=1, v2=2)}, pairing_of=pairings)
+    before = shadows(first)
+    second = after(first, addressed("1", v1=1, v2=2, v3=3))
+    joined_by = shadows(second)
+    assert joined_by["2"] is before["2"]
+    third = after(second, addressed("1", v1=1, v2=22, v3=3))
+    moved = shadows(third)
+    assert moved["2"] is not before["2"]
+    assert moved["3"] is joined_by["3"]
+    promoted = shadows(after(third, addressed("2", v1=1, v2=22, v3=3)))
+    assert set(promoted) == {"1", "3"}
+    assert promoted["3"] is not moved["3"]
+    expected = [("1", "2"), ("1", "3"), ("1", "2"), ("2", "1"), ("2", "3")]
+    assert pairings.made == [("a", main, shadow) for main, shadow in expected]
