@@ -5,6 +5,7 @@ import contextlib
 import logging
 import os
 import threading
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -23,8 +24,10 @@ from daeploy_lib.domain.service import (
 )
 from daeploy_lib.domain.spec import Hardening, Mount, Readiness, Resources, Spec
 from daeploy_lib.errors import DaeployError
+from daeploy_lib.evidence.gate import Gate
 from daeploy_lib.lifecycle.assigning import assign, rollback
 from daeploy_lib.lifecycle.deploying import deploy
+from daeploy_lib.lifecycle.gating import assign_gated, check_gate
 from daeploy_lib.lifecycle.killing import kill, kill_name
 from daeploy_lib.lifecycle.listing import (
     find_record,
@@ -34,6 +37,7 @@ from daeploy_lib.lifecycle.listing import (
 )
 from daeploy_lib.lifecycle.project import Project, open_project
 from daeploy_lib.lifecycle.sweeping import sweep
+from daeploy_lib.lifecycle.watching import Watch
 from daeploy_lib.registry.state import state_directory
 from daeploy_lib.runtimes.base import OnEvent, Runtime
 from daeploy_lib.runtimes.docker import DockerRuntime
@@ -106,6 +110,8 @@ class Deployer:
         self._deployed_in = os.getpid()
         self._lock = threading.Lock()
         self._opened: Project | None = None
+        self._watches: list[Watch] = []
+        weakref.finalize(self, _stop, self._watches)
 
     def __repr__(self) -> str:
         return (
@@ -304,7 +310,13 @@ class Deployer:
     # ------------------------------------------------------------ assigning
 
     def assign(
-        self, name: str, version: str, *, expected: str | None = None
+        self,
+        name: str,
+        version: str,
+        *,
+        gate: Gate | None = None,
+        expected: str | None = None,
+        force: bool = False,
     ) -> Service:
         """
         Make a version main, in one transaction; return it.
@@ -313,17 +325,100 @@ class Deployer:
         in every process; one in flight finishes on the version it began with.
         The old main stays, as a shadow. Assigning main itself changes nothing.
 
+        A gate judges what was seen of the version since it and main are what they
+        are, in all processes, before anything is changed. What it says is kept in
+        the history. If another process assigns meanwhile, it judges again.
+
         Args:
             name: The service.
             version: The version that becomes main; it must be ready now.
+            gate: What the version must have shown as a shadow; None: nothing.
             expected: The version that must be main until now.
+            force: Assign all the same when the gate does not pass; the history
+                then says ``forced``.
 
         Raises:
+            TypeError: If *gate* is not a ``Gate``.
             ServiceNotFoundError, VersionNotFoundError: If it is not deployed.
+            GateNotPassedError: If the gate fails or is inconclusive; its
+                ``verdict`` says why. Nothing was changed.
             NotReadyError: If it does not answer now.
             StaleAssignError: If main is not the *expected* version.
+
+        Example:
+            >>> import tempfile
+            >>> from daeploy_lib import Gate, GateNotPassedError
+            >>> from daeploy_lib.testing import MemoryRuntime
+            >>> folder = tempfile.mkdtemp()
+            >>> deployer = Deployer(MemoryRuntime(), state=folder)
+            >>> hello = deployer.init("hello", folder)
+            >>> for version in ("1.0.0", "2.0.0"):
+            ...     _ = deployer.deploy("hello", version, hello, on_event=str)
+            >>> try:
+            ...     deployer.assign("hello", "2.0.0", gate=Gate(agreement=0.98))
+            ... except GateNotPassedError as error:
+            ...     print(error.verdict.result, error.verdict.exchanges)
+            inconclusive 0
+            >>> gate = Gate(agreement=0.98)
+            >>> deployer.assign("hello", "2.0.0", gate=gate, force=True).version
+            '2.0.0'
+            >>> deployer.history("hello")[-1].forced
+            True
+            >>> _ = deployer.kill_all()
         """
-        return assign(self._open(), name, version, expected=expected)
+        if gate is None:
+            return assign(self._open(), name, version, expected=expected)
+        check_gate(gate)
+        return assign_gated(
+            self._open(), name, version, gate, expected=expected, force=force
+        )
+
+    def watch(self, name: str, *, gate: Gate, interval: float = 5.0) -> Watch:
+        """
+        Follow a new main; return to the old one if the gate says it is worse.
+
+        The old main is now a shadow and gets copies. The new one is judged by
+        what was seen since it became main, as if the old one were main. When the
+        gate fails, and only then, the old one is assigned again, once, with the
+        verdict in the history. This returns at once; a thread of its own judges,
+        and ends when main is changed by another hand or this Deployer is closed.
+
+        Args:
+            name: The service.
+            gate: What the new main must show.
+            interval: Seconds from one judgement to the next.
+
+        Raises:
+            TypeError: If *gate* is not a ``Gate``, or *interval* no number.
+            ValueError: If *interval* is not more than 0.
+            ServiceNotFoundError: If no version of the name is deployed.
+            VersionNotFoundError: If none was main before, it was killed, or a
+                watch has just returned to it.
+
+        Example:
+            >>> import tempfile
+            >>> from daeploy_lib import Gate
+            >>> from daeploy_lib.testing import MemoryRuntime
+            >>> folder = tempfile.mkdtemp()
+            >>> deployer = Deployer(MemoryRuntime(), state=folder)
+            >>> hello = deployer.init("hello", folder)
+            >>> for version in ("1.0.0", "2.0.0"):
+            ...     _ = deployer.deploy("hello", version, hello, on_event=str)
+            >>> _ = deployer.assign("hello", "2.0.0")
+            >>> with deployer.watch("hello", gate=Gate(error_rate=0.02)) as watch:
+            ...     print(next(iter(watch)).result)
+            inconclusive
+            >>> watch.rolled_back
+            False
+            >>> _ = deployer.kill_all()
+        """
+        opened = weakref.WeakMethod(self._open)
+        watch = Watch(lambda: (open_ := opened()) and open_(), name, gate, interval)
+        with self._lock:
+            self._watches[:] = [one for one in self._watches if not one.is_over]
+            self._watches.append(watch)
+        watch.start()
+        return watch
 
     def rollback(self, name: str) -> Service:
         """
@@ -428,9 +523,11 @@ class Deployer:
         """
         Free the connections; if ephemeral, kill what was deployed here.
 
-        Further use connects again. What cannot be killed is logged.
+        Its watches end. Further use connects again. What cannot be killed is
+        logged.
         """
         atexit.unregister(self.close)
+        _stop(self._watches)
         try:
             deployed, self._deployed = self._deployed, []
             # A forked worker that ends is not the end of its parent.
@@ -477,6 +574,12 @@ class Deployer:
                 opened = open_project(self.project, self.state, self._runtime)
             self._opened = opened
             return opened
+
+
+def _stop(watches: list[Watch]) -> None:
+    with contextlib.suppress(IndexError):
+        while True:
+            watches.pop().stop()
 
 
 def _check_runtime(runtime: object) -> None:

@@ -16,10 +16,24 @@ from daeploy_lib.runtimes.readiness import probe_once
 
 
 def assign(
-    project: Project, name: str, version: str, *, expected: str | None = None
+    project: Project,
+    name: str,
+    version: str,
+    *,
+    expected: str | None = None,
+    forced: bool = False,
+    verdict: str | None = None,
 ) -> Service:
     """
     Make a version main and return it; assigning main itself changes nothing.
+
+    Args:
+        project: Where the versions are.
+        name: The service.
+        version: The version that becomes main.
+        expected: The version that must be main until now.
+        forced: Whether a gate was overruled, for the history.
+        verdict: What the gate said, for the history.
 
     Raises:
         ServiceNotFoundError, VersionNotFoundError: If it is not deployed.
@@ -34,7 +48,14 @@ def assign(
     # The change stands once it is made, and it has just answered: after that
     # nothing is asked that may fail.
     changing = _new_roles(records, record)
-    change = partial(project.registry.assign, name, version, expected=expected)
+    change = partial(
+        project.registry.assign,
+        name,
+        version,
+        expected=expected,
+        forced=forced,
+        verdict=verdict,
+    )
     previous = share_while(change, project, changing) if changing else change()
     if previous not in (version, _main_of(records, name)):
         # Another process has assigned since the records were read.
@@ -51,6 +72,20 @@ def rollback(project: Project, name: str) -> Service:
     Raises:
         VersionNotFoundError: If there was none, or it has been killed since.
     """
+    current, previous = promotion(project, name)
+    # If another process assigned meanwhile, this is not the return that was
+    # asked for.
+    return assign(project, name, previous, expected=current)
+
+
+def promotion(project: Project, name: str) -> tuple[str, str]:
+    """
+    Return which version is main, and which was it before.
+
+    Raises:
+        ServiceNotFoundError: If no version of the name is deployed.
+        VersionNotFoundError: If none was main before.
+    """
     current = find_record(project.registry.versions(), name, None)
     previous = next(
         (
@@ -66,9 +101,7 @@ def rollback(project: Project, name: str) -> Service:
             current.version,
             reason="is the first main: there is none to return to",
         )
-    # If another process assigned meanwhile, this is not the return that was
-    # asked for.
-    return assign(project, name, previous, expected=current.version)
+    return current.version, previous
 
 
 def _new_roles(
