@@ -1,13 +1,16 @@
 """Projects on the in-memory runtime, which the contract suite has verified."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
 from daeploy_lib import Deployer
+from daeploy_lib.lifecycle import evidence
+from daeploy_lib.lifecycle.evidence import Seen
 from daeploy_lib.lifecycle.project import Project, open_project
 from daeploy_lib.runtimes.memory import MemoryRuntime
+from stored_evidence import Pair
 
 
 @pytest.fixture
@@ -39,3 +42,16 @@ def source(tmp_path: Path) -> Path:
     folder.mkdir()
     (folder / "service.py").write_text("")
     return folder
+
+
+@pytest.fixture
+def stored(monkeypatch: pytest.MonkeyPatch) -> list[Pair]:
+    """What is stored; a test adds to it."""
+    pairs: list[Pair] = []
+
+    def read(state: Path, project: str) -> tuple[Iterable[Seen], int]:
+        del state, project
+        return list(pairs), 0
+
+    monkeypatch.setattr(evidence, "read_evidence", read)
+    return pairs

@@ -3,12 +3,9 @@
 import json
 import subprocess
 import sys
-import time
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import attrs
 import pytest
 
 from cut_short import Cut, hooked
@@ -22,55 +19,13 @@ from daeploy_lib import (
     Verdict,
     VersionNotFoundError,
 )
-from daeploy_lib.evidence.totals import Totals
-from daeploy_lib.lifecycle import evidence as evidence_module
-from daeploy_lib.lifecycle.evidence import Seen, evidence_of
+from daeploy_lib.lifecycle.evidence import evidence_of
 from daeploy_lib.lifecycle.gating import assign_gated
 from daeploy_lib.lifecycle.project import Project
 from daeploy_lib.runtimes.memory import MemoryRuntime
+from stored_evidence import Pair, totals
 
 GATE = Gate(agreement=0.9, error_rate=0.1, latency_ratio=None)
-
-
-@attrs.frozen
-class Pair:
-    """Evidence of one pairing, of one process."""
-
-    main: str
-    shadow: str
-    totals: Totals
-    since: float = attrs.field(factory=time.time)
-    name: str = "hello"
-
-
-def totals(match: int = 0, differ: int = 0, failed: int = 0) -> Totals:
-    """Return so many outcomes."""
-    made = Totals()
-    for _ in range(match):
-        made.add("match", main_status=200, shadow_status=200)
-    for _ in range(differ):
-        made.add(
-            "differ",
-            main_status=200,
-            shadow_status=200,
-            differences=[("value", "$.score")],
-        )
-    for _ in range(failed):
-        made.add("shadow_error", main_status=200)
-    return made
-
-
-@pytest.fixture
-def stored(monkeypatch: pytest.MonkeyPatch) -> list[Pair]:
-    """What is stored; a test adds to it."""
-    pairs: list[Pair] = []
-
-    def read(state: Path, project: str) -> tuple[Iterable[Seen], int]:
-        del state, project
-        return list(pairs), 0
-
-    monkeypatch.setattr(evidence_module, "read_evidence", read)
-    return pairs
 
 
 @pytest.fixture
