@@ -2,20 +2,13 @@
 
 import time
 
-import attrs
-
+from daeploy_lib.evidence.store import Stored
 from daeploy_lib.evidence.totals import Totals
 
 
-@attrs.frozen
-class Pair:
-    """Evidence of one pairing, of one process."""
-
-    main: str
-    shadow: str
-    totals: Totals
-    since: float = attrs.field(factory=time.time)
-    name: str = "hello"
+def pair(main: str, shadow: str, totals: Totals, *, name: str = "hello") -> Stored:
+    """Return evidence of a pairing that has just begun."""
+    return Stored(name, main, shadow, time.time(), totals)
 
 
 def totals(

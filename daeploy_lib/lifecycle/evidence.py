@@ -1,43 +1,18 @@
 """Which of the stored evidence speaks about the versions as they are now."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
-from typing import Protocol
 
 import attrs
 
 from daeploy_lib.domain.spec import Spec
 from daeploy_lib.evidence.gate import Gate
+from daeploy_lib.evidence.store import Stored, read
 from daeploy_lib.evidence.totals import Totals
 from daeploy_lib.evidence.verdict import Verdict
 from daeploy_lib.lifecycle.listing import find_record
 from daeploy_lib.lifecycle.project import Project
 from daeploy_lib.registry.records import State, VersionRecord
-
-
-class Seen(Protocol):
-    """What one process, or several, saw of a pairing from one moment on."""
-
-    @property
-    def name(self) -> str:
-        """The service."""
-
-    @property
-    def main(self) -> str:
-        """The version whose answers clients got."""
-
-    @property
-    def shadow(self) -> str:
-        """The version that got copies."""
-
-    @property
-    def since(self) -> float:
-        """When the pairing began; seconds since 1970."""
-
-    @property
-    def totals(self) -> Totals:
-        """What was counted."""
 
 
 @attrs.frozen
@@ -61,7 +36,7 @@ class Evidence:
     began: datetime
     since: Mapping[str, float]
     controls: frozenset[str]
-    seen: tuple[Seen, ...] = ()
+    seen: tuple[Stored, ...] = ()
     unreadable: int = 0
 
     def totals(self, *shadows: str) -> Totals:
@@ -112,7 +87,7 @@ def evidence_of(project: Project, name: str) -> Evidence:
         for record in records
         if record.name == name and record.state is State.deployed and not record.is_main
     ]
-    seen, unreadable = read_evidence(project.state, project.name)
+    reading = read(project.state, project.name)
     began = max(latest.at, main.created_at)
     return Evidence(
         name,
@@ -120,19 +95,9 @@ def evidence_of(project: Project, name: str) -> Evidence:
         began,
         {s.version: max(began, s.created_at).timestamp() for s in shadows},
         frozenset(s.version for s in shadows if _is_alike(s, main)),
-        tuple(seen),
-        unreadable,
+        tuple(reading.stored),
+        reading.unreadable,
     )
-
-
-def read_evidence(state: Path, project: str) -> tuple[Iterable[Seen], int]:
-    """
-    Return what is stored of a project, and how many files were unreadable.
-
-    Nothing stores evidence yet, so there is none, and no gate passes.
-    """
-    del state, project
-    return (), 0
 
 
 def _is_alike(one: VersionRecord, main: VersionRecord) -> bool:

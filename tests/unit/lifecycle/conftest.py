@@ -1,16 +1,15 @@
 """Projects on the in-memory runtime, which the contract suite has verified."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from daeploy_lib import Deployer
+from daeploy_lib.evidence.store import Reading, Stored
 from daeploy_lib.lifecycle import evidence
-from daeploy_lib.lifecycle.evidence import Seen
 from daeploy_lib.lifecycle.project import Project, open_project
 from daeploy_lib.runtimes.memory import MemoryRuntime
-from stored_evidence import Pair
 
 
 @pytest.fixture
@@ -45,13 +44,13 @@ def source(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def stored(monkeypatch: pytest.MonkeyPatch) -> list[Pair]:
+def stored(monkeypatch: pytest.MonkeyPatch) -> list[Stored]:
     """What is stored; a test adds to it."""
-    pairs: list[Pair] = []
+    pairs: list[Stored] = []
 
-    def read(state: Path, project: str) -> tuple[Iterable[Seen], int]:
+    def read(state: Path, project: str) -> Reading:
         del state, project
-        return list(pairs), 0
+        return Reading(list(pairs))
 
-    monkeypatch.setattr(evidence, "read_evidence", read)
+    monkeypatch.setattr(evidence, "read", read)
     return pairs

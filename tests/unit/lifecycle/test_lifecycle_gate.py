@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -19,11 +20,14 @@ from daeploy_lib import (
     Verdict,
     VersionNotFoundError,
 )
+from daeploy_lib.evidence.recorder import Recorder
+from daeploy_lib.evidence.sample import Sample
+from daeploy_lib.evidence.store import Stored
 from daeploy_lib.lifecycle.evidence import evidence_of
 from daeploy_lib.lifecycle.gating import assign_gated
 from daeploy_lib.lifecycle.project import Project
 from daeploy_lib.runtimes.memory import MemoryRuntime
-from stored_evidence import Pair, totals
+from stored_evidence import pair, totals
 
 GATE = Gate(agreement=0.9, error_rate=0.1, latency_ratio=None)
 
@@ -53,9 +57,9 @@ def result_of(error: GateNotPassedError) -> str:
     return str(error.verdict.result)
 
 
-def test_a_gate_that_passes_lets_assign(trio: Deployer, stored: list[Pair]) -> None:
+def test_a_gate_that_passes_lets_assign(trio: Deployer, stored: list[Stored]) -> None:
     """The verdict is read back from the history as it was given."""
-    stored.append(Pair("1.0.0", "2.0.0", totals(match=1000)))
+    stored.append(pair("1.0.0", "2.0.0", totals(match=1000)))
     assert trio.assign("hello", "2.0.0", gate=GATE).is_main
     change = trio.history("hello")[-1]
     assert (change.version, change.forced) == ("2.0.0", False)
@@ -70,15 +74,15 @@ def test_no_evidence_is_inconclusive(trio: Deployer) -> None:
     assert "Inconclusive after 0 exchanges" in str(error)
 
 
-def test_a_worse_shadow_is_refused(trio: Deployer, stored: list[Pair]) -> None:
+def test_a_worse_shadow_is_refused(trio: Deployer, stored: list[Stored]) -> None:
     """The verdict is a failure."""
-    stored.append(Pair("1.0.0", "2.0.0", totals(match=500, failed=500)))
+    stored.append(pair("1.0.0", "2.0.0", totals(match=500, failed=500)))
     assert result_of(refused(trio)) == "fail"
 
 
-def test_force_assigns_all_the_same(trio: Deployer, stored: list[Pair]) -> None:
+def test_force_assigns_all_the_same(trio: Deployer, stored: list[Stored]) -> None:
     """The history says that it was forced, and what the gate had said."""
-    stored.append(Pair("1.0.0", "2.0.0", totals(failed=1000)))
+    stored.append(pair("1.0.0", "2.0.0", totals(failed=1000)))
     assert trio.assign("hello", "2.0.0", gate=GATE, force=True).is_main
     change = trio.history("hello")[-1]
     assert change.forced
@@ -86,27 +90,27 @@ def test_force_assigns_all_the_same(trio: Deployer, stored: list[Pair]) -> None:
 
 
 def test_force_where_the_gate_passes_overrules_nothing(
-    trio: Deployer, stored: list[Pair]
+    trio: Deployer, stored: list[Stored]
 ) -> None:
     """The history does not call it forced."""
-    stored.append(Pair("1.0.0", "2.0.0", totals(match=1000)))
+    stored.append(pair("1.0.0", "2.0.0", totals(match=1000)))
     trio.assign("hello", "2.0.0", gate=GATE, force=True)
     assert not trio.history("hello")[-1].forced
 
 
-def test_what_processes_saw_is_added_up(trio: Deployer, stored: list[Pair]) -> None:
+def test_what_processes_saw_is_added_up(trio: Deployer, stored: list[Stored]) -> None:
     """Each of four saw too little, all of them together enough."""
-    stored += [Pair("1.0.0", "2.0.0", totals(match=60)) for _ in range(4)]
+    stored += [pair("1.0.0", "2.0.0", totals(match=60)) for _ in range(4)]
     gate = Gate(min_exchanges=240, agreement=0.9, error_rate=0.1, latency_ratio=None)
     assert trio.assign("hello", "2.0.0", gate=gate).is_main
 
 
 @pytest.mark.parametrize("version", ["1.0.0", "2.0.0"])
 def test_what_was_seen_of_a_killed_version_does_not_count(
-    trio: Deployer, source: Path, stored: list[Pair], version: str
+    trio: Deployer, source: Path, stored: list[Stored], version: str
 ) -> None:
     """A version that was deployed again under that name is another one."""
-    stored.append(Pair("1.0.0", "2.0.0", totals(match=1000)))
+    stored.append(pair("1.0.0", "2.0.0", totals(match=1000)))
     if version == "1.0.0":
         trio.kill("hello")
         trio.deploy("hello", "1.0.0", source)
@@ -117,21 +121,23 @@ def test_what_was_seen_of_a_killed_version_does_not_count(
 
 
 def test_evidence_starts_anew_after_a_change_of_main(
-    trio: Deployer, stored: list[Pair]
+    trio: Deployer, stored: list[Stored]
 ) -> None:
     """Also when main is then again what it was."""
-    stored.append(Pair("1.0.0", "2.0.0", totals(match=1000)))
+    stored.append(pair("1.0.0", "2.0.0", totals(match=1000)))
     trio.assign("hello", "2.0.0")
     trio.assign("hello", "1.0.0")
     assert result_of(refused(trio)) == "inconclusive"
 
 
-def test_evidence_of_others_does_not_count(trio: Deployer, stored: list[Pair]) -> None:
+def test_evidence_of_others_does_not_count(
+    trio: Deployer, stored: list[Stored]
+) -> None:
     """Neither of another shadow, main or service."""
     stored += [
-        Pair("1.0.0", "3.0.0", totals(match=1000)),
-        Pair("3.0.0", "2.0.0", totals(match=1000)),
-        Pair("1.0.0", "2.0.0", totals(match=1000), name="other"),
+        pair("1.0.0", "3.0.0", totals(match=1000)),
+        pair("3.0.0", "2.0.0", totals(match=1000)),
+        pair("1.0.0", "2.0.0", totals(match=1000), name="other"),
     ]
     assert result_of(refused(trio)) == "inconclusive"
 
@@ -149,21 +155,21 @@ def test_a_shadow_of_mains_content_is_a_control(
     assert evidence_of(opened, "hello").controls == {"2.0.0", "3.0.0"}
 
 
-def test_noise_of_a_control_is_excused(trio: Deployer, stored: list[Pair]) -> None:
+def test_noise_of_a_control_is_excused(trio: Deployer, stored: list[Stored]) -> None:
     """Without the control the same differences fail the gate."""
-    stored.append(Pair("1.0.0", "2.0.0", totals(match=500, differ=500)))
+    stored.append(pair("1.0.0", "2.0.0", totals(match=500, differ=500)))
     assert result_of(refused(trio)) == "fail"
-    stored.append(Pair("1.0.0", "3.0.0", totals(match=500, differ=500)))
+    stored.append(pair("1.0.0", "3.0.0", totals(match=500, differ=500)))
     assert trio.assign("hello", "2.0.0", gate=GATE).is_main
 
 
 def test_a_control_does_not_excuse_itself(
-    deployer: Deployer, source: Path, stored: list[Pair]
+    deployer: Deployer, source: Path, stored: list[Stored]
 ) -> None:
     """Its differences would else never be any."""
     deployer.deploy("hello", "1.0.0", source)
     deployer.deploy("hello", "2.0.0", source)
-    stored.append(Pair("1.0.0", "2.0.0", totals(match=500, differ=500)))
+    stored.append(pair("1.0.0", "2.0.0", totals(match=500, differ=500)))
     assert result_of(refused(deployer)) == "fail"
 
 
@@ -182,7 +188,7 @@ def test_what_is_no_gate_is_refused(trio: Deployer, gate: object) -> None:
 
 
 def test_errors_of_an_assign_come_with_a_gate_too(
-    trio: Deployer, runtime: MemoryRuntime, stored: list[Pair]
+    trio: Deployer, runtime: MemoryRuntime, stored: list[Stored]
 ) -> None:
     """Unknown names and versions, a stale caller, a version that is not ready."""
     with pytest.raises(ServiceNotFoundError):
@@ -191,7 +197,7 @@ def test_errors_of_an_assign_come_with_a_gate_too(
         trio.assign("hello", "9.0.0", gate=GATE)
     with pytest.raises(StaleAssignError):
         trio.assign("hello", "2.0.0", gate=GATE, expected="3.0.0")
-    stored.append(Pair("1.0.0", "2.0.0", totals(match=1000)))
+    stored.append(pair("1.0.0", "2.0.0", totals(match=1000)))
     [found] = [i for i in runtime.list("default") if i.version == "2.0.0"]
     runtime.crash(found.id)
     with pytest.raises(NotReadyError):
@@ -199,9 +205,9 @@ def test_errors_of_an_assign_come_with_a_gate_too(
     assert trio.get("hello").version == "1.0.0"
 
 
-def test_of_many_gated_assigns_one_wins(trio: Deployer, stored: list[Pair]) -> None:
+def test_of_many_gated_assigns_one_wins(trio: Deployer, stored: list[Stored]) -> None:
     """The others are judged beside the new main, and have nothing to show there."""
-    stored += [Pair("1.0.0", v, totals(match=1000)) for v in ("2.0.0", "3.0.0")]
+    stored += [pair("1.0.0", v, totals(match=1000)) for v in ("2.0.0", "3.0.0")]
 
     def attempt(number: int) -> str:
         version = ("2.0.0", "3.0.0")[number % 2]
@@ -218,10 +224,10 @@ def test_of_many_gated_assigns_one_wins(trio: Deployer, stored: list[Pair]) -> N
 
 
 def test_an_assign_in_between_is_judged_again(
-    trio: Deployer, opened: Project, stored: list[Pair]
+    trio: Deployer, opened: Project, stored: list[Stored]
 ) -> None:
     """What held beside the old main says nothing beside the new one."""
-    stored.append(Pair("1.0.0", "2.0.0", totals(match=1000)))
+    stored.append(pair("1.0.0", "2.0.0", totals(match=1000)))
 
     def meanwhile(call: str, when: str) -> None:
         if (call, when) == ("history", "after"):
@@ -243,13 +249,13 @@ def cut_at(moment: int, opened: Project) -> bool:
 
 
 def test_ctrl_c_at_any_moment_leaves_all_or_nothing(
-    trio: Deployer, opened: Project, stored: list[Pair]
+    trio: Deployer, opened: Project, stored: list[Stored]
 ) -> None:
     """Main and the history say the same, and the verdict is there if it changed."""
     moment = 0
     is_changed = False
     while not is_changed:
-        stored[:] = [Pair("1.0.0", "2.0.0", totals(match=1000))]
+        stored[:] = [pair("1.0.0", "2.0.0", totals(match=1000))]
         assert cut_at(moment, opened) or trio.get("hello").version == "2.0.0"
         history = trio.history("hello")
         is_changed = len(history) == 2
@@ -262,6 +268,7 @@ def test_ctrl_c_at_any_moment_leaves_all_or_nothing(
 KILLED = """
 import os
 import sys
+import time
 from pathlib import Path
 from daeploy_lib import Gate
 from daeploy_lib.evidence import Totals, Verdict
@@ -297,3 +304,17 @@ def test_a_kill_between_verdict_and_commit_changes_nothing(
     )
     assert (ended.returncode, ended.stdout) == (-9, "judged"), ended.stderr
     assert (trio.ls(), trio.history("hello")) == before
+
+
+def test_what_a_recorder_has_written_decides(trio: Deployer, state: Path) -> None:
+    """Through the real files of the state directory, of this project only."""
+    for project in ("default", "other"):
+        recorder = Recorder(state, project)
+        version = "2.0.0" if project == "default" else "3.0.0"
+        pairing = recorder.pairing("hello", "1.0.0", version)
+        for _ in range(300):
+            pairing.add(Sample("match", time.time(), 200, 200))
+        recorder.flush()
+        recorder.close()
+    refused(trio, "3.0.0")
+    assert trio.assign("hello", "2.0.0", gate=GATE).is_main

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from daeploy_lib import Deployer, Gate, ServiceNotFoundError, VersionNotFoundError
+from daeploy_lib.evidence.store import Stored
 from daeploy_lib.runtimes.memory import MemoryRuntime
-from stored_evidence import Pair, totals
+from stored_evidence import pair, totals
 
 GATE = Gate(agreement=None, error_rate=0.1, latency_ratio=None)
 SOON = 0.01
@@ -36,9 +37,9 @@ def threads() -> list[str]:
     return [name for name in found if name.startswith("daeploy-watch")]
 
 
-def test_a_worse_main_is_left(promoted: Deployer, stored: list[Pair]) -> None:
+def test_a_worse_main_is_left(promoted: Deployer, stored: list[Stored]) -> None:
     """The old one is main again, and the history says why."""
-    stored.append(Pair("2.0.0", "1.0.0", WORSE))
+    stored.append(pair("2.0.0", "1.0.0", WORSE))
     with promoted.watch("hello", gate=GATE, interval=SOON) as watch:
         assert watch.wait(LIMIT)
         assert watch.rolled_back
@@ -53,10 +54,10 @@ def test_a_worse_main_is_left(promoted: Deployer, stored: list[Pair]) -> None:
 
 @pytest.mark.parametrize("seen", [totals(), BETTER, totals(main_broke=1)])
 def test_a_main_that_is_not_worse_stays(
-    promoted: Deployer, stored: list[Pair], seen: object
+    promoted: Deployer, stored: list[Stored], seen: object
 ) -> None:
     """Neither too little evidence nor an old main that fails changes anything."""
-    stored.append(Pair("2.0.0", "1.0.0", seen))  # type: ignore[arg-type]
+    stored.append(pair("2.0.0", "1.0.0", seen))  # type: ignore[arg-type]
     before = promoted.history("hello")
     with promoted.watch("hello", gate=GATE, interval=SOON) as watch:
         given = iter(watch)
@@ -66,9 +67,9 @@ def test_a_main_that_is_not_worse_stays(
     assert promoted.history("hello") == before
 
 
-def test_it_returns_once_only(promoted: Deployer, stored: list[Pair]) -> None:
+def test_it_returns_once_only(promoted: Deployer, stored: list[Stored]) -> None:
     """Nor can its return be watched, which would go back to what was worse."""
-    stored.append(Pair("2.0.0", "1.0.0", WORSE))
+    stored.append(pair("2.0.0", "1.0.0", WORSE))
     watch = promoted.watch("hello", gate=GATE, interval=SOON)
     assert watch.wait(LIMIT)
     with pytest.raises(VersionNotFoundError, match="was left by a watch"):
@@ -76,22 +77,22 @@ def test_it_returns_once_only(promoted: Deployer, stored: list[Pair]) -> None:
     assert len(promoted.history("hello")) == 3
 
 
-def test_of_two_watches_one_returns(promoted: Deployer, stored: list[Pair]) -> None:
+def test_of_two_watches_one_returns(promoted: Deployer, stored: list[Stored]) -> None:
     """The other one finds that main was changed."""
     watches = [promoted.watch("hello", gate=GATE, interval=SOON) for _ in range(4)]
-    stored.append(Pair("2.0.0", "1.0.0", WORSE))
+    stored.append(pair("2.0.0", "1.0.0", WORSE))
     assert all(watch.wait(LIMIT) for watch in watches)
     assert sum(watch.rolled_back for watch in watches) == 1
     assert len(promoted.history("hello")) == 3
 
 
-def test_another_hand_ends_it(promoted: Deployer, stored: list[Pair]) -> None:
+def test_another_hand_ends_it(promoted: Deployer, stored: list[Stored]) -> None:
     """Also when main is then what it was: that is another promotion."""
     with promoted.watch("hello", gate=GATE, interval=SOON) as watch:
         next(iter(watch))
         promoted.assign("hello", "1.0.0")
         promoted.assign("hello", "2.0.0")
-        stored.append(Pair("2.0.0", "1.0.0", WORSE))
+        stored.append(pair("2.0.0", "1.0.0", WORSE))
         assert watch.wait(LIMIT)
     assert not watch.rolled_back
     assert "by another hand" in watch.reason
@@ -115,12 +116,12 @@ def test_a_killed_service_ends_it(promoted: Deployer) -> None:
 
 
 def test_an_old_main_that_does_not_answer_is_tried_again(
-    promoted: Deployer, runtime: MemoryRuntime, stored: list[Pair]
+    promoted: Deployer, runtime: MemoryRuntime, stored: list[Stored]
 ) -> None:
     """Until then the worse main is better than none, and the reason says so."""
     [old] = [i for i in runtime.list("default") if i.version == "1.0.0"]
     runtime.crash(old.id)
-    stored.append(Pair("2.0.0", "1.0.0", WORSE))
+    stored.append(pair("2.0.0", "1.0.0", WORSE))
     with promoted.watch("hello", gate=GATE, interval=SOON) as watch:
         given = iter(watch)
         for _ in range(3):
@@ -152,9 +153,9 @@ def test_it_does_not_outlive_its_deployer(
     assert not watch.rolled_back
 
 
-def test_iterating_ends_with_it(promoted: Deployer, stored: list[Pair]) -> None:
+def test_iterating_ends_with_it(promoted: Deployer, stored: list[Stored]) -> None:
     """The last verdict is the one that it returned for."""
-    stored.append(Pair("2.0.0", "1.0.0", WORSE))
+    stored.append(pair("2.0.0", "1.0.0", WORSE))
     watch = promoted.watch("hello", gate=GATE, interval=SOON)
     assert [str(verdict.result) for verdict in watch] == ["fail"]
 
