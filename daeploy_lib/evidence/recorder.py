@@ -141,6 +141,7 @@ class Recorder:
         self.problem = ""
         self._directory, self._project = directory, project
         self._interval = interval
+        self._is_closed = False
         self._pairings: list[Pairing] = []
         self._begin()
         _recorders.add(self)
@@ -174,7 +175,8 @@ class Recorder:
         return pairing
 
     def _take(self, pairing: Pairing, sample: Sample) -> None:
-        if len(self._queue) >= _MAX_QUEUED:
+        # A new file would count again what is in the one that was let go of.
+        if self._is_closed or len(self._queue) >= _MAX_QUEUED:
             self.lost += 1
             return
         self._queue.append((pairing, sample))
@@ -267,13 +269,15 @@ class Recorder:
             return [pairing._stored() for pairing in ours]
 
     def close(self) -> None:
-        """Write what there is and end the thread; more samples start a new one."""
+        """Write what there is and let go of the file; later samples are lost."""
+        self._is_closed = True
         self._stop.set()
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():
             thread.join(timeout=5)
         self.flush()
-        self._thread, self._stop = None, threading.Event()
+        if self._writer is not None:
+            self._writer.close()
 
     def _forked(self) -> None:
         """Begin anew in a child: what was seen before is the parent's to tell."""
