@@ -10,6 +10,7 @@ import runpy
 import shlex
 import subprocess
 import sys
+import time
 import tomllib
 from pathlib import Path
 from types import ModuleType
@@ -22,6 +23,10 @@ import uvicorn
 import daeploy_lib
 import daeploy_lib.testing
 from daeploy_lib import Deployer, ShadowRouter
+from daeploy_lib.evidence import Timing
+from daeploy_lib.evidence.recorder import Recorder
+from daeploy_lib.evidence.sample import Sample
+from daeploy_lib.runtimes.memory import MemoryRuntime
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -55,7 +60,7 @@ def test_there_are_examples_in_docstrings() -> None:
     assert sum(bool(test.examples) for test in found) >= 30
 
 
-DEPLOY, APP, ASSIGN, UNDO, RELAX, ADDRESSES, POLICY = blocks(README, "python")
+DEPLOY, APP, ASSIGN, UNDO, RELAX, GATE, ADDRESSES, POLICY = blocks(README, "python")
 CURLS = [b for b in blocks(README, "console") if b.startswith("$ curl")]
 
 
@@ -153,6 +158,23 @@ def test_addresses_without_a_deployer() -> None:
     assert ShadowRouter({}, **options).stats()["in_flight"] == 0
 
 
+def test_the_readmes_gate(state: Path, tmp_path: Path) -> None:
+    """What was seen is enough for it, and the new main is then watched."""
+    code = GATE.replace("Deployer()", "given").replace("3600", "0")
+    with Deployer(MemoryRuntime(), state=state, ephemeral=True) as deployer:
+        source = deployer.init("hello", tmp_path)
+        deployer.deploy("hello", "1.0.0", source)
+        deployer.deploy("hello", "2.0.0", source)
+        recorder = Recorder(state, deployer.project)
+        pairing = recorder.pairing("hello", "1.0.0", "2.0.0")
+        timing = Timing(0.01, 0.02)
+        for _ in range(2000):
+            pairing.add(Sample("match", time.time(), 200, 200, timing, timing))
+        recorder.close()
+        exec(code, {"given": deployer})  # noqa: S102 - the README's words
+        assert deployer.get("hello").version == "2.0.0"
+
+
 def test_the_readmes_verbs() -> None:
     """Every call in its table fits the signature, with its true defaults."""
     [table] = re.findall(r"^\| verb .*?\n\n", README, re.MULTILINE | re.DOTALL)
@@ -165,8 +187,13 @@ def test_the_readmes_verbs() -> None:
         assert isinstance(call.func, ast.Name)
         signature = inspect.signature(getattr(Deployer, call.func.id))
         named.add(call.func.id)
-        arguments = {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
-        bound = signature.bind(None, *call.args, **arguments)
+        # Those that must be given have a name of theirs for a value.
+        given = [k for k in call.keywords if not isinstance(k.value, ast.Name)]
+        needed = {str(k.arg): k.arg for k in call.keywords if k not in given}
+        arguments = {str(k.arg): ast.literal_eval(k.value) for k in given}
+        bound = signature.bind(None, *call.args, **arguments, **needed)
+        for name in needed:
+            assert signature.parameters[name].default is inspect.Parameter.empty
         for name, value in arguments.items():
             assert bound.arguments[name] == value
             assert signature.parameters[name].default == value
