@@ -1,6 +1,7 @@
 """The tables of services and of changes of main, as text and as HTML."""
 
 import html
+import json
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -92,20 +93,36 @@ class History(_Table[Assignment]):
     """
     The changes of a service's main, as an immutable sequence that prints as a table.
 
-    Columns: AT (local), NAME, MAIN, BEFORE (empty for a first deployment).
+    Columns: AT (local), NAME, MAIN, BEFORE (empty for a first deployment), GATE
+    (what it said; empty if none was asked).
 
     Example:
         >>> print(History())
-        AT    NAME    MAIN    BEFORE
-        ----  ------  ------  --------
+        AT    NAME    MAIN    BEFORE    GATE
+        ----  ------  ------  --------  ------
     """
 
     __slots__ = ()
-    _columns = ("AT", "NAME", "MAIN", "BEFORE")
+    _columns = ("AT", "NAME", "MAIN", "BEFORE", "GATE")
 
     @staticmethod
     def _row(item: Assignment) -> Sequence[str]:
-        return _time(item.at), item.name, item.version, item.previous or ""
+        before = item.previous or ""
+        return _time(item.at), item.name, item.version, before, _gate(item)
+
+
+def _gate(change: Assignment) -> str:
+    if change.verdict is None:
+        return ""
+    try:
+        verdict = json.loads(change.verdict)
+        said = str(verdict["result"])
+    except (ValueError, TypeError, KeyError):
+        # A newer version of this library wrote it, or another hand.
+        return "?"
+    if "rolled_back" in verdict:
+        return f"{said}, rolled back"
+    return f"{said}, forced" if change.forced else said
 
 
 def _running(service: Service) -> str:

@@ -171,8 +171,8 @@ def test_the_history_prints_as_a_table() -> None:
     second = Assignment("hello", "2.0", "1.0", LATER)
     history = History([first, second])
     assert str(history) == (
-        "AT                   NAME    MAIN    BEFORE\n"
-        "-------------------  ------  ------  --------\n"
+        "AT                   NAME    MAIN    BEFORE    GATE\n"
+        "-------------------  ------  ------  --------  ------\n"
         "2026-11-22 11:30:00  hello   1.0\n"
         "2026-11-22 11:31:44  hello   2.0     1.0"
     )
@@ -180,7 +180,7 @@ def test_the_history_prints_as_a_table() -> None:
     assert history != Services()
     found = _Cells()
     found.feed(history._repr_html_())
-    assert found.rows[2] == ["2026-11-22 11:31:44", "hello", "2.0", "1.0"]
+    assert found.rows[2] == ["2026-11-22 11:31:44", "hello", "2.0", "1.0", ""]
     assert pickle.loads(pickle.dumps(history)) == history  # noqa: S301 - our own
 
 
@@ -196,3 +196,24 @@ def test_what_the_verbs_return_prints_as_the_table(tmp_path: Path) -> None:
             f"<Deployer project='default' on threads of this process, "
             f"state in {tmp_path}>"
         )
+
+
+@pytest.mark.parametrize(
+    ("verdict", "forced", "shown"),
+    [
+        (None, False, ""),
+        ('{"result":"pass"}', False, "pass"),
+        ('{"result":"inconclusive"}', True, "inconclusive, forced"),
+        ('{"result":"fail","rolled_back":"worse"}', False, "fail, rolled back"),
+        ("[]", False, "?"),
+        ("pass", False, "?"),
+    ],
+)
+def test_the_history_shows_the_gate(
+    verdict: str | None, forced: bool, shown: str
+) -> None:
+    """What it said, and whether that was overruled or the reason to return."""
+    at = LOCAL.astimezone(UTC)
+    change = Assignment("hello", "2.0", "1.0", at, forced=forced, verdict=verdict)
+    line = str(History([change])).splitlines()[-1]
+    assert line.partition("1.0")[2].strip() == shown
