@@ -31,6 +31,8 @@ _PAUSE = 0.0005
 _POLL = 0.1
 _RETRY = 30.0
 _EVERY = 16
+# Where a comparison ends to count differences: there may be others.
+_COUNTED = 1000
 # Samples with bodies that wait in the queue, of one pairing.
 _MAX_PROMISED = 8
 
@@ -97,6 +99,7 @@ class Pairing:
             main=sample.main,
             shadow=sample.shadow,
             differences=shape.entries if shape else (),
+            is_whole=comparison is None or comparison.count < _COUNTED,
             fields=comparison.fields if comparison else (),
         )
         self._encoded, self._is_used = None, True
