@@ -11,6 +11,7 @@ import httpx
 
 from daeploy_lib.compare.rules import ComparisonRules
 from daeploy_lib.domain.route import Route
+from daeploy_lib.evidence.recorder import Recorder
 from daeploy_lib.registry.reader import RegistryReader
 from daeploy_lib.router.entrance import Entered, Entrance
 from daeploy_lib.router.exchange import Exchange, Send
@@ -19,7 +20,7 @@ from daeploy_lib.router.inbound import Event, Receive
 from daeploy_lib.router.judging import Comparing
 from daeploy_lib.router.loops import LoopState
 from daeploy_lib.router.marks import Marks
-from daeploy_lib.router.outcome import Tally
+from daeploy_lib.router.outcome import Pairing, Tally
 from daeploy_lib.router.plan import Settings
 from daeploy_lib.router.policy import Limits, MirrorPolicy, Timeouts
 from daeploy_lib.router.refusal import Refusal, refusal_events
@@ -118,6 +119,7 @@ class ShadowRouter:
         if transport is not None and not hasattr(transport, "handle_async_request"):
             raise TypeError(f"transport is an httpx.AsyncBaseTransport: {transport!r}.")
         self._tally = Tally()
+        self._recorder = _recorder_of(self._source)
         self._judge = Comparing(_rules_of(compare))
         self._settings = Settings(
             policies=policies,
@@ -129,6 +131,7 @@ class ShadowRouter:
             judge=self._judge,
             tally=self._tally,
             compares=self._judge.compares,
+            pairing_of=self._pairing_of,
         )
         self._entrance = Entrance(self._settings, self._source, may_be_tls=may_be_tls)
         self._sockets = WebSockets(self._settings, self._source, self._entrance)
@@ -208,6 +211,8 @@ class ShadowRouter:
             self._sockets.close_soon(state)
             await state.drain(drain)
             self._judge.close()
+            # It writes a file: in a thread, for other exchanges may go on.
+            await asyncio.to_thread(self._recorder.flush)
 
     def stats(self) -> Mapping[str, object]:
         """
@@ -228,6 +233,12 @@ class ShadowRouter:
             await self._live(receive, send)
         else:
             raise ValueError(f"Unknown ASGI scope type {scope['type']!r}.")
+
+    def _pairing_of(self, name: str, main: str, shadow: str) -> Pairing | None:
+        rules = self._judge.rules_of(name)
+        if rules is None:
+            return None
+        return self._recorder.pairing(name, main, shadow, redacted=rules.hidden)
 
     async def _enter(
         self, scope: Scope, receive: Receive
@@ -284,6 +295,13 @@ def _source_of(
             f"not {type(source).__name__}."
         )
     return RegistryReader(Path(state), project)
+
+
+def _recorder_of(source: RouteSource) -> Recorder:
+    """Return what keeps the evidence: beside the registry, if there is one."""
+    if isinstance(source, RegistryReader):
+        return Recorder(source.state, source.project)
+    return Recorder(None, "")
 
 
 def _policies(

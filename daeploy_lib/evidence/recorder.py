@@ -30,6 +30,8 @@ _SLICE = 20
 _PAUSE = 0.0005
 _POLL = 0.1
 _RETRY = 30.0
+# Fields cost more than the rest: of the first pairs, then of one in so many.
+_FIRST = 500
 _EVERY = 16
 # Where a comparison ends to count differences: there may be others.
 _COUNTED = 1000
@@ -78,8 +80,9 @@ class Pairing:
         self._recorder._take(self, sample)
 
     def wants_fields(self) -> bool:
-        """Return whether the fields of two equal answers are to be collected."""
-        return next(self._asked) % _EVERY == 0
+        """Return whether the fields of the next two answers are to be collected."""
+        place = next(self._asked)
+        return place < _FIRST or place % _EVERY == 0
 
     def wants_example(self, fingerprint: str) -> bool:
         """Return whether a sample of this shape is to have request and answers."""

@@ -75,7 +75,10 @@ class RegistryReader:
         self._path = state.absolute() / DATABASE
         self._commits_name = os.fspath(self._path.with_name(COMMITS))
         self._database_name = os.fspath(self._path)
-        self._project = project
+        self.state = self._path.parent
+        """The state directory."""
+        self.project = project
+        """The project in it."""
         self._seen: _Marks | None = None
         self._connection: sqlite3.Connection | None = None
         self._inode: tuple[int, int] | None = None
@@ -134,11 +137,11 @@ class RegistryReader:
         connection = self._connected(marks)
         connection.execute("BEGIN")
         try:
-            is_known = connection.execute(_IS_KNOWN, (self._project,)).fetchone()[0]
+            is_known = connection.execute(_IS_KNOWN, (self.project,)).fetchone()[0]
             # A file that was lost and made anew is empty until the services
             # that run have been adopted; they are served meanwhile.
             if is_known:
-                rows = connection.execute(_ROUTES, (self._project,)).fetchall()
+                rows = connection.execute(_ROUTES, (self.project,)).fetchall()
                 if rows != self._rows:
                     self.last = MappingProxyType(_routes(rows))
                     self._rows = rows
@@ -170,7 +173,7 @@ class RegistryReader:
 
     def enter(self, name: str, version: str) -> int:
         """Count a request to a version as in flight; return its slot."""
-        return self._in_flight.enter(f"{self._project}\0{name}\0{version}")
+        return self._in_flight.enter(f"{self.project}\0{name}\0{version}")
 
     def leave(self, slot: int) -> None:
         """Count the request of that slot as ended."""

@@ -43,30 +43,35 @@ class Comparing:
     """
 
     def __init__(self, rules_of: Callable[[str], ComparisonRules | None]) -> None:
-        self._rules_of = rules_of
+        self.rules_of = rules_of
         self._waiting = 0
         self._thread: ThreadPoolExecutor | None = None
 
     def compares(self, name: str) -> bool:
         """Return whether the answers of a service are compared."""
-        return self._rules_of(name) is not None
+        return self.rules_of(name) is not None
 
     def __call__(self, pair: Pair, settle: Settle) -> None:
         """Call *settle* with the outcome of the pair."""
-        rules = self._rules_of(pair.asked.name)
+        rules = self.rules_of(pair.asked.name)
         main, shadow = pair.main.answer, pair.shadow.answer
         if rules is None or main is None or shadow is None:
             settle(Outcome.incomparable)
             return
-        rules = rules.for_path(pair.asked.path)
+        base, rules = rules, rules.for_path(pair.asked.path)
+        if rules.redacted != base.redacted:
+            # What is kept is redacted by the service's rules: these hide other fields.
+            pair = pair._replace(may_be_kept=False)
         pairing = pair.pairing
         wants_fields = pairing is not None and pairing.wants_fields()
+        # As often for pairs that differ: else the fields would seem to differ more.
+        max_fields = _MAX_FIELDS if wants_fields else 0
         if not wants_fields and is_same(main, shadow, rules):
             self._found(pair, MATCH, settle)
         elif is_quick(main, shadow, rules):
-            self._found(pair, _compared(pair, rules), settle)
+            self._found(pair, _compared(pair, rules, max_fields), settle)
         elif self._waiting < _MAX_WAITING:
-            self._hand_over(pair, rules, settle)
+            self._hand_over(pair, rules, max_fields, settle)
         else:
             missed = Comparison(Agreement.incomparable, Reason.failed)
             self._found(pair, missed, settle)
@@ -83,12 +88,14 @@ class Comparing:
         if pair.pairing is not None:
             pair.pairing.add(_sample(pair, outcome, comparison))
 
-    def _hand_over(self, pair: Pair, rules: ComparisonRules, settle: Settle) -> None:
+    def _hand_over(
+        self, pair: Pair, rules: ComparisonRules, max_fields: int, settle: Settle
+    ) -> None:
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="daeploy-compare")
         self._waiting += 1
         loop = asyncio.get_running_loop()
-        done = loop.run_in_executor(self._thread, _compared, pair, rules)
+        done = loop.run_in_executor(self._thread, _compared, pair, rules, max_fields)
 
         def arrived(future: "asyncio.Future[Comparison]") -> None:
             self._waiting -= 1
@@ -104,7 +111,12 @@ def _sample(pair: Pair, outcome: Outcome, comparison: Comparison) -> Sample:
     main, shadow, pairing = pair.main, pair.shadow, pair.pairing
     request = None
     shape = comparison.shape
-    if shape and pairing is not None and pairing.wants_example(shape.fingerprint):
+    if (
+        shape
+        and pairing is not None
+        and pair.may_be_kept
+        and pairing.wants_example(shape.fingerprint)
+    ):
         request = _request(pair.asked)
     return Sample(
         outcome,
@@ -133,7 +145,7 @@ def _request(asked: Asked) -> Request:
     )
 
 
-def _compared(pair: Pair, rules: ComparisonRules) -> Comparison:
+def _compared(pair: Pair, rules: ComparisonRules, max_fields: int) -> Comparison:
     main, shadow = pair.main.answer, pair.shadow.answer
     assert main is not None  # noqa: S101 - the caller has looked
     assert shadow is not None  # noqa: S101
@@ -142,7 +154,7 @@ def _compared(pair: Pair, rules: ComparisonRules) -> Comparison:
         shadow,
         rules,
         secrets=secrets_of(pair.asked.lines),
-        max_fields=_MAX_FIELDS,
+        max_fields=max_fields,
     )
 
 

@@ -122,12 +122,14 @@ class Pair(NamedTuple):
         main: What main answered.
         shadow: What the shadow answered.
         pairing: Takes the evidence; None if none is kept.
+        may_be_kept: Whether it may become an example.
     """
 
     asked: Asked
     main: Observation
     shadow: Observation
     pairing: Pairing | None = None
+    may_be_kept: bool = True
 
 
 def missed(outcome: Outcome, main: Observation | None) -> Sample:
