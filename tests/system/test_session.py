@@ -1,6 +1,7 @@
 """The main job on a real engine: deploy, mirror, assign, list, kill, adopt."""
 
 import re
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -18,7 +19,10 @@ from starlette.applications import Starlette
 
 from container_engine.client import built_images
 from daeploy_lib import (
+    ComparisonRules,
     Deployer,
+    Gate,
+    GateNotPassedError,
     MainProtectedError,
     ServiceNotFoundError,
     ShadowRouter,
@@ -353,3 +357,36 @@ def test_ephemeral_services_end_with_their_deployer(
     with pytest.raises(RuntimeError):
         fail()
     assert_nothing_left(engine, Deployer(project=project, state=state))
+
+
+def test_a_promotion_rests_on_what_the_router_saw(
+    deployer: Deployer, echo: Path, serving: Serving, tmp_path: Path
+) -> None:
+    """A gate refuses the version that answers otherwise and passes the other one."""
+    other = shutil.copytree(echo, tmp_path / "other")  # else it would be a control
+    (other / "NOTES").write_text("Not main's content.")
+    for version, greeting in (("1.0.0", "one"), ("2.0.0", "two"), ("3.0.0", "one")):
+        source = echo if version == "1.0.0" else other
+        deployer.deploy("hello", version, source, environment={"GREETING": greeting})
+    gate = Gate(min_exchanges=50, agreement=0.9, error_rate=0.1, latency_ratio=50)
+    assert asked(deployer, "3.0.0", gate) == "inconclusive"  # nothing was seen yet
+    # They tell what headers they got, and shadows get more.
+    router = ShadowRouter(deployer, compare=ComparisonRules(ignored=["$.headers"]))
+    with serving(router) as address, httpx.Client() as client:
+        for number in range(150):
+            client.get(f"{address}/hello/{number}").raise_for_status()
+        eventually(lambda: asked(deployer, "2.0.0", gate) == "fail")
+        assert deployer.get("hello").version == "1.0.0"
+        eventually(lambda: asked(deployer, "3.0.0", gate) == "pass")
+    assert deployer.get("hello").version == "3.0.0"
+    assert '"pass"' in str(deployer.history("hello")[-1].verdict)
+
+
+def asked(deployer: Deployer, version: str, gate: Gate) -> str:
+    """Return what a gate says to making a version main."""
+    try:
+        deployer.assign("hello", version, gate=gate)
+    except GateNotPassedError as error:
+        result: Any = error.verdict
+        return str(result.result)
+    return "pass"
