@@ -264,7 +264,9 @@ class Recorder:
     def flush(self) -> None:
         """Add what waits and write it now, as far as it can be."""
         self._drain()
-        if self._is_changed:
+        with self._lock:  # the thread may be adding the last ones, or writing
+            is_changed = self._is_changed
+        if is_changed:
             self._write()
 
     def snapshot(self, name: str) -> list[Stored]:
