@@ -6,9 +6,16 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from container_engine import Engine, EngineUnavailableError, running_engine
 from container_engine.client import remove_project
+
+# How long an example takes is the machine's affair, not the code's.
+settings.register_profile(
+    "untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("untimed")
 
 ENGINE = pytest.StashKey[Engine]()
 # Closed at the end of the run: stops what was started.
