@@ -37,10 +37,12 @@ from daeploy_lib.errors import (
     VersionNotFoundError,
 )
 from daeploy_lib.evidence import Gate, Verdict
+from daeploy_lib.lifecycle.watching import Watch
 from daeploy_lib.router.policy import Limits, MirrorPolicy, Timeouts
 from daeploy_lib.runtimes.base import Event, Runtime
 from daeploy_lib.runtimes.docker import DockerRuntime
 from daeploy_lib.shadow_router import ShadowRouter
+from daeploy_lib.show.report import Report
 from daeploy_lib.show.table import Services
 from daeploy_lib.sources import Directory, PythonImage
 
@@ -67,6 +69,7 @@ __all__ = [
     "PythonImage",
     "Readiness",
     "RegistryError",
+    "Report",
     "Resources",
     "Route",
     "RouteConflictError",
@@ -85,6 +88,7 @@ __all__ = [
     "Verdict",
     "VersionExistsError",
     "VersionNotFoundError",
+    "Watch",
 ]
 
 try:

@@ -27,6 +27,7 @@ from daeploy_lib.errors import DaeployError
 from daeploy_lib.evidence.gate import Gate
 from daeploy_lib.lifecycle.assigning import assign, rollback
 from daeploy_lib.lifecycle.deploying import deploy
+from daeploy_lib.lifecycle.evidence import evidence_of
 from daeploy_lib.lifecycle.gating import assign_gated, check_gate
 from daeploy_lib.lifecycle.killing import kill, kill_name
 from daeploy_lib.lifecycle.listing import (
@@ -36,12 +37,14 @@ from daeploy_lib.lifecycle.listing import (
     service_of,
 )
 from daeploy_lib.lifecycle.project import Project, open_project
+from daeploy_lib.lifecycle.reporting import report_of
 from daeploy_lib.lifecycle.sweeping import sweep
 from daeploy_lib.lifecycle.watching import Watch
 from daeploy_lib.registry.state import state_directory
 from daeploy_lib.runtimes.base import OnEvent, Runtime
 from daeploy_lib.runtimes.docker import DockerRuntime
 from daeploy_lib.show.progress import progress
+from daeploy_lib.show.report import Report
 from daeploy_lib.show.table import History, Services
 from daeploy_lib.sources import Directory, open_source, write_project
 
@@ -372,6 +375,36 @@ class Deployer:
         return assign_gated(
             self._open(), name, version, gate, expected=expected, force=force
         )
+
+    def report(self, name: str) -> Report:
+        """
+        Return how the answers of each shadow compare with main's; prints as a table.
+
+        It holds what every router on this machine has seen since main became main and
+        the shadow was deployed, to within two seconds.
+
+        Args:
+            name: The service.
+
+        Raises:
+            ServiceNotFoundError: If no version of the name is deployed.
+            VersionNotFoundError: If it has no main yet.
+            StateError: If the state directory cannot be used.
+
+        Example:
+            >>> import tempfile
+            >>> from daeploy_lib.testing import MemoryRuntime
+            >>> folder = tempfile.mkdtemp()
+            >>> deployer = Deployer(MemoryRuntime(), state=folder)
+            >>> hello = deployer.init("hello", folder)
+            >>> for version in ("1.0.0", "2.0.0"):
+            ...     _ = deployer.deploy("hello", version, hello, on_event=str)
+            >>> report = deployer.report("hello")
+            >>> report["2.0.0"].exchanges, report["2.0.0"].agreement.value
+            (0, None)
+            >>> _ = deployer.kill_all()
+        """
+        return report_of(evidence_of(self._open(), name))
 
     def watch(self, name: str, *, gate: Gate, interval: float = 5.0) -> Watch:
         """

@@ -7,12 +7,22 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+import attrs
 import httpx
 
 from daeploy_lib.compare.rules import ComparisonRules
 from daeploy_lib.domain.route import Route
+from daeploy_lib.errors import ServiceNotFoundError
 from daeploy_lib.evidence.recorder import Recorder
+from daeploy_lib.lifecycle.evidence import (
+    Evidence,
+    Place,
+    evidence_of,
+    evidence_of_route,
+)
+from daeploy_lib.lifecycle.reporting import report_of
 from daeploy_lib.registry.reader import RegistryReader
+from daeploy_lib.registry.registry import Registry
 from daeploy_lib.router.entrance import Entered, Entrance
 from daeploy_lib.router.exchange import Exchange, Send
 from daeploy_lib.router.failure import AnswerBrokenError, ClientGoneError
@@ -27,6 +37,7 @@ from daeploy_lib.router.refusal import Refusal, refusal_events
 from daeploy_lib.router.routing import RouteSource, StaticSource
 from daeploy_lib.router.trust import TrustedPeers
 from daeploy_lib.router.websocket.serving import WebSockets
+from daeploy_lib.show.report import Report
 
 Scope = Mapping[str, Any]
 
@@ -225,6 +236,48 @@ class ShadowRouter:
         """
         connections = sum(state.connections for state in self._states.values())
         return {"connections": connections, **self._tally.as_mapping()}
+
+    def report(self, name: str) -> Report:
+        """
+        Return how the answers of each shadow compare with main's; prints as a table.
+
+        Of a ``Deployer``'s services it is the same as ``Deployer.report``: what every
+        router on this machine has seen. Of static routes it is what this router has
+        seen. It reads files, which takes milliseconds: on an event loop, call it in
+        a thread.
+
+        Args:
+            name: The service.
+
+        Raises:
+            ServiceNotFoundError: If no version of the name is known.
+            VersionNotFoundError: If it has no main.
+            StateError: If the state directory cannot be used.
+
+        Example:
+            >>> route = Route(
+            ...     {"1.0.0": "http://127.0.0.1:9001", "2.0.0": "http://127.0.0.1:9002"},
+            ...     main="1.0.0",
+            ... )
+            >>> router = ShadowRouter({"hello": route})
+            >>> print(router.report("hello").shadows[0].version)
+            2.0.0
+        """
+        return report_of(self._evidence(name))
+
+    def _evidence(self, name: str) -> Evidence:
+        recorder, source = self._recorder, self._source
+        if isinstance(source, RegistryReader):
+            recorder.flush()
+            registry = Registry(source.state, source.project)
+            place = Place(source.project, source.state, registry)
+            found = evidence_of(place, name)
+        else:
+            routes = source.poll() or source.last
+            if name not in routes:
+                raise ServiceNotFoundError(name, tuple(routes))
+            found = evidence_of_route(name, routes[name], recorder.snapshot(name))
+        return attrs.evolve(found, problem=recorder.problem)
 
     async def _serve_other(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":

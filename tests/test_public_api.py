@@ -21,6 +21,7 @@ import daeploy_lib
 import daeploy_lib.testing
 from daeploy_lib.domain.spec import Spec
 from daeploy_lib.evidence import Totals
+from daeploy_lib.evidence.summary import summarise
 
 PUBLIC = {name: getattr(daeploy_lib, name) for name in daeploy_lib.__all__}
 TESTING = {
@@ -264,6 +265,9 @@ VALUES: dict[str, object] = {
     "Mount": daeploy_lib.Mount("/srv/models", "/models"),
     "PythonImage": daeploy_lib.PythonImage(),
     "Readiness": daeploy_lib.Readiness("/health", 5),
+    "Report": daeploy_lib.Report(
+        "hello", "1", NOW, (summarise("2", Totals()), summarise("3", Totals()))
+    ),
     "Resources": daeploy_lib.Resources("1g", 2, gpus="all"),
     "Route": daeploy_lib.Route({"1": "http://127.0.0.1:9001"}, main="1"),
     "Service": daeploy_lib.Service("default", "hello", "1", started_at=NOW),

@@ -2,13 +2,10 @@
 
 import math
 
+from daeploy_lib.evidence import estimates
+from daeploy_lib.evidence.estimates import Estimate
 from daeploy_lib.evidence.histogram import Histogram
-from daeploy_lib.evidence.intervals import (
-    Interval,
-    log_evidence,
-    quantile_interval,
-    rate_interval,
-)
+from daeploy_lib.evidence.intervals import log_evidence
 from daeploy_lib.evidence.verdict import Condition, Result
 
 # A gate that needs more exchanges than this will not get them.
@@ -17,49 +14,38 @@ _MAX_NEEDED = 10**8
 
 def at_least(name: str, bound: float, n: int, k: int, alpha: float) -> Condition:
     """Decide whether the rate k of n is at least a bound."""
-    interval = rate_interval(n, k, alpha)
-    result = _compare(interval.low >= bound, interval.high < bound)
-    return _of_rate(name, bound, (n, k), interval, result=result, alpha=alpha)
+    estimate = estimates.rate(n, k, alpha)
+    result = _compare(estimate.low >= bound, estimate.high < bound)
+    return _of_rate(name, bound, (n, k), estimate, result=result, alpha=alpha)
 
 
 def at_most(name: str, bound: float, n: int, k: int, alpha: float) -> Condition:
     """Decide whether the rate k of n is at most a bound."""
-    interval = rate_interval(n, k, alpha)
-    result = _compare(interval.high <= bound, interval.low > bound)
-    return _of_rate(name, bound, (n, k), interval, result=result, alpha=alpha)
+    estimate = estimates.rate(n, k, alpha)
+    result = _compare(estimate.high <= bound, estimate.low > bound)
+    return _of_rate(name, bound, (n, k), estimate, result=result, alpha=alpha)
 
 
 def median_at_most(
     name: str, bound: float, values: Histogram, alpha: float
 ) -> Condition:
     """Decide whether the median is at most a bound."""
-    interval = quantile_interval(values.bins(), 0.5, alpha)
-    interval = Interval(max(0.0, interval.low), interval.high)
-    measured = values.quantile(0.5)
-    result = _compare(interval.high <= bound, interval.low > bound)
+    estimate = estimates.median(values, alpha)
+    result = _compare(estimate.high <= bound, estimate.low > bound)
     more: int | None = 0
     if result is Result.inconclusive:
         more = _more(values.count, values.count_to(bound), 0.5, alpha / 2, ideal=1.0)
-    return _said(name, bound, measured, interval, result, more=more, words="at most")
+    return _said(name, bound, estimate, result, more=more, words="at most")
 
 
 def tail_at_most(
     name: str, bound: float, main: Histogram, shadow: Histogram, alpha: float
 ) -> Condition:
     """Decide whether the shadow's 99th percentile over main's is at most a bound."""
-    one = quantile_interval(main.bins(), 0.99, alpha / 2)
-    two = quantile_interval(shadow.bins(), 0.99, alpha / 2)
-    main_low, main_high = max(0.0, one.low), one.high
-    low = max(0.0, two.low) / main_high if main_high else 0.0
-    high = two.high / main_low if main_low > 0 else math.inf
-    measured = None
-    main_p99, shadow_p99 = main.quantile(0.99), shadow.quantile(0.99)
-    if main_p99 is not None and shadow_p99 is not None:
-        measured = shadow_p99 / main_p99
-    interval = Interval(low, high)
-    result = _compare(high <= bound, low > bound)
+    estimate = estimates.tail_ratio(main, shadow, alpha)
+    result = _compare(estimate.high <= bound, estimate.low > bound)
     more = None if result is Result.inconclusive else 0
-    return _said(name, bound, measured, interval, result, more=more, words="at most")
+    return _said(name, bound, estimate, result, more=more, words="at most")
 
 
 def enough(name: str, bound: int, n: int) -> Condition:
@@ -103,7 +89,7 @@ def _of_rate(
     name: str,
     bound: float,
     counts: tuple[int, int],
-    interval: Interval,
+    estimate: Estimate,
     *,
     result: Result,
     alpha: float,
@@ -114,8 +100,7 @@ def _of_rate(
     if result is Result.inconclusive:
         more = _more(n, k, bound, alpha, ideal=1.0 if is_least else 0.0)
     words = "at least" if is_least else "at most"
-    measured = k / n if n else None
-    return _said(name, bound, measured, interval, result, more=more, words=words)
+    return _said(name, bound, estimate, result, more=more, words=words)
 
 
 def _more(n: int, k: int, bound: float, alpha: float, *, ideal: float) -> int | None:
@@ -150,14 +135,13 @@ def _more(n: int, k: int, bound: float, alpha: float, *, ideal: float) -> int | 
 def _said(
     name: str,
     bound: float,
-    measured: float | None,
-    interval: Interval,
+    estimate: Estimate,
     result: Result,
     *,
     more: int | None,
     words: str,
 ) -> Condition:
-    low, high = interval.low, interval.high
+    measured, low, high = estimate.value, estimate.low, estimate.high
     if measured is None:
         reason = f"{name} is to be {words} {bound:.4g} and was not measured"
     else:

@@ -181,6 +181,17 @@ class Totals:
         """Exchanges in which both failed."""
         return self._failures["both_bad"] + self._failures["broke_together"]
 
+    @property
+    def broke_alone(self) -> int:
+        """Exchanges in which main failed, and nothing is known of the shadow."""
+        return self._failures["main_broke"]
+
+    @property
+    def errors(self) -> tuple[int, int]:
+        """Main's errors, also where the shadow cannot be judged; the shadow's."""
+        main = self.failed_main_alone + self.failed_both
+        return main + self.broke_alone, self.failed_alone + self.failed_both
+
     def _sum(self, names: Iterable[str]) -> int:
         return sum(self._outcomes[name] for name in names)
 

@@ -1,0 +1,74 @@
+"""The evidence about a service's shadows, to print, to look at and to judge."""
+
+import html
+
+import attrs
+from tabulate import tabulate
+
+from daeploy_lib.evidence.gate import Gate
+from daeploy_lib.evidence.summary import Summary
+from daeploy_lib.evidence.verdict import Verdict
+from daeploy_lib.show import report_table
+
+
+@attrs.frozen(repr=False)
+class Report(Summary):
+    """
+    How the answers of each shadow compare with main's.
+
+    It is a value: what comes later does not change it. ``print`` shows one table with
+    one line for each shadow; a notebook shows it as HTML. Columns: SHADOW, EXCHANGES,
+    AGREEMENT (with its always-valid interval), ERRORS MAIN / SHADOW, P50 RATIO and P99
+    RATIO (the shadow's time to the end of an answer over main's), DROPPED, DIFFERS IN
+    (fields, and the share of the compared exchanges they differ in).
+    ``report["2.0.0"]`` is one shadow, with all of its numbers.
+
+    Example:
+        >>> print(Report("hello", "1.0.0", None, ()))
+        hello: main is 1.0.0
+        There is no shadow: deploy another version.
+    """
+
+    def judge(self, gate: Gate, version: str | None = None) -> Verdict:
+        """
+        Return what a gate says of a shadow, by this report.
+
+        Args:
+            gate: What it must show.
+            version: Which shadow; it may be left out if there is one only.
+
+        Raises:
+            LookupError: If it is no shadow, or none was named and there are several.
+        """
+        if version is not None:
+            return self[version].judge(gate)
+        if len(self.shadows) != 1:
+            known = ", ".join(s.version for s in self.shadows) or "none"
+            raise LookupError(f"Name one of the shadows of {self.name!r}: {known}.")
+        return self.shadows[0].judge(gate)
+
+    def __str__(self) -> str:
+        rows = [report_table.row(shadow) for shadow in self.shadows]
+        table = ""
+        if rows:
+            columns = report_table.COLUMNS
+            table = tabulate(rows, headers=columns, disable_numparse=True)
+        lines = [report_table.title(self), table, *report_table.notes(self)]
+        return "\n".join(line for line in lines if line)
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<th>{column}</th>" for column in report_table.COLUMNS)
+        body = "".join(
+            "<tr>"
+            + "".join(f"<td>{html.escape(c)}</td>" for c in report_table.row(shadow))
+            + "</tr>"
+            for shadow in self.shadows
+        )
+        notes = "".join(f"<p>{html.escape(n)}</p>" for n in report_table.notes(self))
+        return (
+            f"<table><caption>{html.escape(report_table.title(self))}</caption>"
+            f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{notes}"
+        )
