@@ -31,6 +31,7 @@ from daeploy_lib.runtimes.memory import MemoryRuntime
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 CHANGELOG = (ROOT / "CHANGELOG.md").read_text("utf-8")
 
 
@@ -251,7 +252,8 @@ def is_there(name: str, places: list[ModuleType | type]) -> bool:
 def test_the_changelog_names_what_exists() -> None:
     """Classes, verbs and functions in it can be imported or called."""
     places: list[ModuleType | type] = [daeploy_lib, daeploy_lib.testing, Deployer]
-    words = set(re.findall(r"`([A-Za-z_]+)(?:\(\))?`", CHANGELOG)) - {"Dockerfile"}
+    words = set(re.findall(r"`([A-Za-z_]+)(?:\(\))?`", CHANGELOG))
+    words -= {"Dockerfile", *PROJECT["optional-dependencies"]}
     assert len(words) > 15
     assert [word for word in words if not is_there(word, places)] == []
 
@@ -290,7 +292,6 @@ def test_every_example_is_mentioned_and_compiles() -> None:
 
 def test_the_package_data_is_that_of_the_readme() -> None:
     """What pyproject says of Python is what the README says."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    least = project["requires-python"].removeprefix(">=")
+    least = PROJECT["requires-python"].removeprefix(">=")
     assert f"Python {least} or newer" in README
-    assert project["license"] in README
+    assert PROJECT["license"] in README
