@@ -8,7 +8,6 @@ from pathlib import Path
 import attrs
 
 from daeploy_lib.domain.route import Route
-from daeploy_lib.domain.spec import Spec
 from daeploy_lib.errors import VersionNotFoundError
 from daeploy_lib.evidence.examples import Examples
 from daeploy_lib.evidence.gate import Gate
@@ -174,16 +173,18 @@ def evidence_of_route(name: str, route: Route, seen: Sequence[Stored]) -> Eviden
 
 def _is_alike(one: VersionRecord, main: VersionRecord) -> bool:
     """
-    Return whether a version runs what main runs, as far as it can be told.
+    Return whether a version certainly runs what main runs.
 
-    Content alone does not say it: one image may be started with other words. The
-    values of environment variables are not kept; only their names are compared.
+    Content alone does not say it: one image may be started with other words, or with
+    other values of environment variables. Values are not kept, so that a version
+    with an environment is never a control: what is wrongly taken for one would
+    excuse the differences of the others.
     """
     digest = main.deployed.source_digest
-    is_same = bool(digest) and one.deployed.source_digest == digest
-    return is_same and _start(one.spec) == _start(main.spec)
-
-
-def _start(spec: Spec | None) -> Sequence[object]:
-    """Return what, beside the content, decides how a version answers."""
-    return [] if spec is None else [spec.command, spec.mounts, set(spec.environment)]
+    specs = one.spec, main.spec
+    if not digest or one.deployed.source_digest != digest or None in specs:
+        return False
+    if any(spec.environment for spec in specs if spec):
+        return False
+    starts = [(spec.command, spec.mounts) for spec in specs if spec]
+    return starts[0] == starts[1]

@@ -155,6 +155,16 @@ def test_a_shadow_of_mains_content_is_a_control(
     assert evidence_of(opened, "hello").controls == {"2.0.0", "3.0.0"}
 
 
+def test_a_version_with_an_environment_is_no_control(
+    deployer: Deployer, opened: Project, source: Path
+) -> None:
+    """Its values are not kept, and one of them may name another model."""
+    for version in ("1.0.0", "2.0.0"):
+        environment = {"MODEL": f"/models/{version}"}
+        deployer.deploy("hello", version, source, environment=environment)
+    assert not evidence_of(opened, "hello").controls
+
+
 def test_noise_of_a_control_is_excused(trio: Deployer, stored: list[Stored]) -> None:
     """Without the control the same differences fail the gate."""
     stored.append(pair("1.0.0", "2.0.0", totals(match=500, differ=500)))
