@@ -15,7 +15,8 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-_SHADOW = ["service", "version"]
+_VERSION = ["service", "version"]
+_Services = Mapping[str, Mapping[str, Any]]
 
 
 class HasStats(Protocol):
@@ -60,7 +61,11 @@ class _RouterCollector(Collector):
         """Return every count as Prometheus names it."""
         stats = self._router.stats()
         yield from _of_router(stats)
-        yield from _of_shadows(stats["shadows"])
+        for key, kind, what in (
+            ("shadows", "shadow", "Requests that a shadow could have got."),
+            ("noise", "noise", "Requests that main was to get a second time."),
+        ):
+            yield from _of_copies(stats[key], kind, what)
 
 
 def _of_router(stats: Mapping[str, Any]) -> Iterable[Metric]:
@@ -88,19 +93,15 @@ def _of_router(stats: Mapping[str, Any]) -> Iterable[Metric]:
     yield refused
 
 
-def _of_shadows(services: Mapping[str, Mapping[str, Any]]) -> Iterable[Metric]:
-    requests = CounterMetricFamily(
-        "daeploy_shadow_requests",
-        "Requests that a shadow could have got.",
-        labels=_SHADOW,
-    )
+def _of_copies(services: _Services, kind: str, what: str) -> Iterable[Metric]:
+    requests = CounterMetricFamily(f"daeploy_{kind}_requests", what, labels=_VERSION)
     in_flight = GaugeMetricFamily(
-        "daeploy_shadow_in_flight", "Copies under way.", labels=_SHADOW
+        f"daeploy_{kind}_in_flight", "Copies under way.", labels=_VERSION
     )
     outcomes = CounterMetricFamily(
-        "daeploy_shadow_outcomes",
+        f"daeploy_{kind}_outcomes",
         "How copies ended; their sum and those under way are the requests.",
-        labels=[*_SHADOW, "outcome"],
+        labels=[*_VERSION, "outcome"],
     )
     for service, versions in services.items():
         for version, counts in versions.items():

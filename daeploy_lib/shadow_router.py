@@ -232,7 +232,8 @@ class ShadowRouter:
         Keys: ``in_flight``, ``held_bytes``, ``connections``, ``relayed``,
         ``broken``, ``client_gone``, ``refused`` (by status), and ``shadows``:
         by name and version, ``requests``, ``in_flight``, ``messages`` and
-        ``outcomes``.
+        ``outcomes``. ``noise`` has the same of what a main was asked twice
+        (``MirrorPolicy.noise_rate``), and counts in no shadow.
         """
         connections = sum(state.connections for state in self._states.values())
         return {"connections": connections, **self._tally.as_mapping()}

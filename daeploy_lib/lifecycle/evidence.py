@@ -36,6 +36,8 @@ class Evidence:
         seen: All that was stored, of other pairings too.
         unreadable: How many stored files could not be read.
         problem: What hinders the recording; "" if nothing does.
+        main_since: Seconds since 1970 from which on main's own differences, where it
+            was asked twice, count.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Evidence:
     seen: tuple[Stored, ...] = ()
     unreadable: int = 0
     problem: str = ""
+    main_since: float = math.inf
 
     def totals(self, *shadows: str) -> Totals:
         """Return what counts of these shadows, together."""
@@ -74,15 +77,19 @@ class Evidence:
         return gate.judge(self.totals(shadow).swapped(), self._noise(shadow))
 
     def _counted(self, *shadows: str) -> Iterator[Stored]:
+        since = {**self.since, self.main: self.main_since}
         for one in self.seen:
             is_ours = (one.name, one.main) == (self.name, self.main)
             if not is_ours or one.shadow not in shadows:
                 continue
-            if one.since >= self.since.get(one.shadow, math.inf):
+            if one.since >= since.get(one.shadow, math.inf):
                 yield one
 
     def _noise(self, judged: str) -> Totals | None:
+        """Return what is known of main and itself: controls, and main asked twice."""
         others = self.controls - {judged}
+        if any(self._counted(self.main)):
+            others |= {self.main}
         return self.totals(*others) if others else None
 
 
@@ -140,6 +147,7 @@ def evidence_of(place: Place | Project, name: str) -> Evidence:
         frozenset(s.version for s in shadows if _is_alike(s, main)),
         tuple(reading.stored),
         reading.unreadable,
+        main_since=began.timestamp(),
     )
 
 
@@ -168,7 +176,10 @@ def evidence_of_route(name: str, route: Route, seen: Sequence[Stored]) -> Eviden
             since[one.shadow] = max(since[one.shadow], one.since)
     began = min((one.since for one in ours), default=None)
     at = None if began is None else datetime.fromtimestamp(began, UTC)
-    return Evidence(name, route.main, at, since, frozenset(), tuple(seen))
+    main_since = max((one.since for one in ours if one.shadow == one.main), default=0.0)
+    return Evidence(
+        *(name, route.main, at, since, frozenset(), tuple(seen)), main_since=main_since
+    )
 
 
 def _is_alike(one: VersionRecord, main: VersionRecord) -> bool:

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 from daeploy_lib.domain.route import Route
 from daeploy_lib.router.plan import Plan, Settings, make_plan
-from daeploy_lib.router.routing import RouteSource, RouteTable
+from daeploy_lib.router.routing import RouteSource
+from daeploy_lib.router.table import RouteTable
 
 # While a change of the registry is being written it cannot be read: so often,
 # and so long, the router asks again before it goes on with what it knows.
@@ -105,9 +106,12 @@ class Entrance:
             for slot in (main_slot, *slots):
                 source.leave(slot)
             return None
-        for shadow in plan.destination.shadows:
-            shadow.counts.requests += 1
-            if plan.spared is not None:
+        if plan.spared is None:
+            for shadow in plan.shadows:
+                shadow.counts.requests += 1
+        else:
+            for shadow in plan.destination.shadows:
+                shadow.counts.requests += 1
                 shadow.count(plan.spared)
         return Entered(plan, main_slot, slots)
 
@@ -132,4 +136,5 @@ class Entrance:
             may_be_tls=self._may_be_tls,
             counts_of=self._settings.tally.version,
             pairing_of=self._settings.pairing_of,
+            again_of=self._settings.again_of,
         )

@@ -208,7 +208,9 @@ class Tally:
         self.client_gone = 0
         self._refused: dict[int, int] = {}
         self._mirrored: dict[str, int] = {}
+        self._safe: dict[str, int] = {}
         self._versions: dict[tuple[str, str], VersionTally] = {}
+        self._again: dict[tuple[str, str], VersionTally] = {}
 
     def refuse(self, status: int) -> None:
         """Count an answer that the router gave by itself."""
@@ -220,6 +222,12 @@ class Tally:
         self._mirrored[name] = place + 1
         return place
 
+    def place_in_noise(self, name: str) -> int:
+        """Return how many safe requests of the service were copied before."""
+        place = self._safe.get(name, 0)
+        self._safe[name] = place + 1
+        return place
+
     def version(self, name: str, version: str) -> VersionTally:
         """Return the counts of one shadow."""
         key = (name, version)
@@ -228,18 +236,12 @@ class Tally:
             tally = self._versions[key] = VersionTally()
         return tally
 
+    def again(self, name: str, main: str) -> VersionTally:
+        """Return the counts of what a main was asked twice."""
+        return self._again.setdefault((name, main), VersionTally())
+
     def as_mapping(self) -> Mapping[str, object]:
         """Return everything as plain values."""
-        shadows: dict[str, dict[str, object]] = {}
-        for (name, version), tally in self._versions.items():
-            if not tally.requests:
-                continue  # it has been main ever since
-            shadows.setdefault(name, {})[version] = {
-                "requests": tally.requests,
-                "in_flight": tally.in_flight,
-                "messages": tally.messages,
-                "outcomes": tally.outcomes,
-            }
         return {
             "in_flight": self.in_flight,
             "held_bytes": self.held,
@@ -247,5 +249,23 @@ class Tally:
             "broken": self.broken,
             "client_gone": self.client_gone,
             "refused": dict(self._refused),
-            "shadows": shadows,
+            "shadows": _by_name(self._versions),
+            "noise": _by_name(self._again),
         }
+
+
+def _by_name(
+    tallies: Mapping[tuple[str, str], VersionTally],
+) -> dict[str, dict[str, object]]:
+    """Return the counts of those that could have got any request."""
+    named: dict[str, dict[str, object]] = {}
+    for (name, version), tally in tallies.items():
+        if not tally.requests:
+            continue  # as a shadow: it has been main ever since
+        named.setdefault(name, {})[version] = {
+            "requests": tally.requests,
+            "in_flight": tally.in_flight,
+            "messages": tally.messages,
+            "outcomes": tally.outcomes,
+        }
+    return named

@@ -21,11 +21,19 @@ from daeploy_lib.router.headers import Peer, block, for_version, forwarding, wit
 from daeploy_lib.router.marks import Marks, copy_lines, passed_on
 from daeploy_lib.router.max_forwards import counted_down
 from daeploy_lib.router.mounts import Location, joined, locate
-from daeploy_lib.router.outcome import Asked, Judge, Outcome, Pairing, Tally
+from daeploy_lib.router.outcome import (
+    Asked,
+    Judge,
+    Outcome,
+    Pairing,
+    Tally,
+    VersionTally,
+)
 from daeploy_lib.router.plain import plain_head
-from daeploy_lib.router.policy import Limits, MirrorPolicy, Timeouts
+from daeploy_lib.router.policy import SAFE_METHODS, Limits, MirrorPolicy, Timeouts
 from daeploy_lib.router.refusal import Refusal
-from daeploy_lib.router.routing import Destination, RouteTable, Target
+from daeploy_lib.router.routing import Destination, Target
+from daeploy_lib.router.table import RouteTable
 from daeploy_lib.router.trust import TrustedPeers
 
 # The forwarding fields of as many clients, places and hosts are remembered.
@@ -57,6 +65,12 @@ class Settings:
         """Return the policy of one service."""
         return self.policies.get(name, self.policy)
 
+    def again_of(self, name: str, main: str) -> VersionTally | None:
+        """Return the counts of main's second answers; None if it gives none."""
+        if not self.policy_for(name).noise_rate or not self.compares(name):
+            return None
+        return self.tally.again(name, main)
+
 
 @attrs.define
 class Plan:
@@ -66,7 +80,7 @@ class Plan:
     Attributes:
         destination: The service, and which of its versions get the request.
         main: Whose answer the client gets.
-        shadows: Who gets a copy.
+        shadows: Who gets a copy; last of them may be main, asked a second time.
         spared: The outcome of the shadows that get none; None if all get one.
         method: Bytes of the method.
         framing: How the body is delimited.
@@ -173,10 +187,13 @@ def make_plan(
     spared = None
     if destination.shadows and (head[2] is not None or not policy.copies_all):
         spared = _spared(destination, scope, location.rest, settings, policy, head[2])
+    shadows = destination.shadows if spared is None else ()
+    if destination.again is not None and shadows:
+        shadows += _again(destination.again, scope, settings, policy)
     return Plan(
         destination,
         main,
-        () if spared is not None else destination.shadows,
+        shadows,
         spared,
         method,
         framing,
@@ -286,6 +303,21 @@ def _spared(  # noqa: PLR0917 - all of one request
             return None if sticks else Outcome.not_sampled
     place = settings.tally.place_in_sample(destination.name)
     return None if policy.samples(place) else Outcome.not_sampled
+
+
+def _again(
+    main: Target, scope: Mapping[str, Any], settings: Settings, policy: MirrorPolicy
+) -> tuple[Target, ...]:
+    """
+    Return main, if this request is one of those that it gets twice.
+
+    Only safe methods: a client that asks twice for what is unsafe may do harm
+    (RFC 9110, section 9.2.1), and a WebSocket's messages have no method at all.
+    """
+    if scope["method"] not in SAFE_METHODS or scope["type"] == "websocket":
+        return ()
+    place = settings.tally.place_in_noise(main.name)
+    return (main,) if policy.asks_again(place) else ()
 
 
 def _peer(scope: Mapping[str, Any], trusted: TrustedPeers) -> Peer:

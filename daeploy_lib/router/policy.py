@@ -45,12 +45,25 @@ def _header_names(value: object) -> frozenset[bytes]:
     )
 
 
-def _rate(value: object) -> float:
+def _rate(value: object, name: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"sample_rate is a number from 0 to 1, not {value!r}.")
+        raise TypeError(f"{name} is a number from 0 to 1, not {value!r}.")
     if not 0 <= value <= 1:
-        raise ValueError(f"Invalid sample_rate {value!r}. It is a fraction, 0 to 1.")
+        raise ValueError(f"Invalid {name} {value!r}. It is a fraction, 0 to 1.")
     return float(value)
+
+
+def _sample_rate(value: object) -> float:
+    return _rate(value, "sample_rate")
+
+
+def _noise_rate(value: object) -> float:
+    return _rate(value, "noise_rate")
+
+
+def _is_counted(rate: float, count: int) -> bool:
+    """Return whether the *count*-th, from 0, is one: n give n times the rate."""
+    return math.floor((count + 1) * rate) > math.floor(count * rate)
 
 
 @attrs.frozen
@@ -77,9 +90,16 @@ class MirrorPolicy:
             sample: the same value always gets the same decision, in every
             process, and who is in a smaller sample is in every larger one.
             Requests without it are counted.
+        noise_rate: Fraction of the copied requests with a safe method that main
+            gets a second time, 0 to 1, counted as well. Main's two answers are
+            compared with one another: what differs there is noise, and no fault of
+            a shadow's. The second request is a copy, with ``x-daeploy-role: shadow``
+            and the bounds of one; the client gets the first answer. It is more load
+            on main, for which a shadow with main's own content would do as well.
+            Nothing is asked twice where answers are not compared, and no WebSocket.
 
     Raises:
-        ValueError: If the rate is outside 0 to 1, the word for methods is
+        ValueError: If a rate is outside 0 to 1, the word for methods is
             unknown, or a rule is empty or no path nor header.
         TypeError: If a value has the wrong type.
 
@@ -88,11 +108,12 @@ class MirrorPolicy:
         False
     """
 
-    sample_rate: float = attrs.field(default=1.0, converter=_rate)
+    sample_rate: float = attrs.field(default=1.0, converter=_sample_rate)
     methods: str | frozenset[str] = attrs.field(default="all", converter=_methods)
     withhold: frozenset[bytes] = attrs.field(default=(), converter=_header_names)
     rules: tuple[str, ...] = attrs.field(default=(), converter=rule_texts)
     sticky: str | None = attrs.field(default=None, converter=header_name)
+    noise_rate: float = attrs.field(default=0.0, converter=_noise_rate)
     _rules: tuple[Rule, ...] = attrs.field(init=False, repr=False, eq=False)
 
     @_rules.default
@@ -149,8 +170,16 @@ class MirrorPolicy:
         Every run of n requests holds ``n * sample_rate`` samples to within one,
         and a request in a smaller sample is in the larger ones of multiples.
         """
-        rate = self.sample_rate
-        return math.floor((count + 1) * rate) > math.floor(count * rate)
+        return _is_counted(self.sample_rate, count)
+
+    def asks_again(self, count: int) -> bool:
+        """
+        Return whether main gets a copied request a second time.
+
+        Args:
+            count: How many with a safe method were copied before.
+        """
+        return _is_counted(self.noise_rate, count)
 
 
 def _positive(_: object, field: "attrs.Attribute[Any]", value: Any) -> None:

@@ -54,12 +54,11 @@ class Accepted(NamedTuple):
 
 def as_request(scope: Mapping[str, Any]) -> Mapping[str, Any]:
     """
-    Return the http scope of the request that a websocket scope began as.
+    Return the request that a websocket scope began as; its type is what it was.
 
     Example:
         >>> as_request({"scheme": "ws", "headers": [(b"sec-websocket-key", b"")]})
-        {'scheme': 'http', 'headers': [], 'type': 'http', 'method': 'GET', \
-'http_version': '1.1'}
+        {'scheme': 'http', 'headers': [], 'method': 'GET', 'http_version': '1.1'}
     """
     headers = [
         (name, value) for name, value in scope["headers"] if name.lower() not in _OF_HOP
@@ -70,7 +69,6 @@ def as_request(scope: Mapping[str, Any]) -> Mapping[str, Any]:
         headers.append((SUBPROTOCOL, ", ".join(offered).encode("latin-1", "replace")))
     return {
         **scope,
-        "type": "http",
         "method": "GET",
         "http_version": scope.get("http_version", "1.1"),
         "scheme": _SCHEMES.get(scope.get("scheme", "ws"), "http"),

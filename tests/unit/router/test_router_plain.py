@@ -15,7 +15,7 @@ from daeploy_lib.router.plain import plain_head
 from daeploy_lib.router.plan import Plan, Settings, make_plan
 from daeploy_lib.router.policy import Limits, MirrorPolicy, Timeouts
 from daeploy_lib.router.refusal import Refusal
-from daeploy_lib.router.routing import RouteTable
+from daeploy_lib.router.table import RouteTable
 from daeploy_lib.router.trust import TrustedPeers
 
 LIMIT = 2000

@@ -11,7 +11,8 @@ from daeploy_lib.domain.route import Route
 from daeploy_lib.router.marks import Marks
 from daeploy_lib.router.mounts import joined, locate
 from daeploy_lib.router.refusal import Refusal
-from daeploy_lib.router.routing import RouteTable, StaticSource, parse_endpoint
+from daeploy_lib.router.routing import StaticSource, parse_endpoint
+from daeploy_lib.router.table import RouteTable
 
 
 def scope(raw: bytes, root: str = "", **changes: Any) -> dict[str, Any]:
