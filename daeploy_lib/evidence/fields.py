@@ -6,6 +6,7 @@ from typing import Protocol, Self, TypeVar
 from daeploy_lib.evidence import stored
 from daeploy_lib.evidence.labels import LabelTotals
 from daeploy_lib.evidence.numbers import NumberTotals, is_number
+from daeploy_lib.evidence.times import seconds_of
 
 _MAX_FIELDS = 64
 _MAX_PATH = 200
@@ -33,9 +34,10 @@ class FieldTotals:
     """
     Statistics of at most 64 fields with numbers and 64 with labels.
 
-    The first fields are counted, and of too many that are merged those that were
-    seen most. Nothing that is added raises: infinite and huge numbers, null, lists
-    and what is a number on one side only are counted as other.
+    Texts that tell a time, such as ``"2026-01-31T12:00:00Z"``, are numbers: seconds
+    since 1970. The first fields are counted, and of too many that are merged those
+    that were seen most. Nothing that is added raises: infinite and huge numbers, null,
+    lists and what is a number on one side only are counted as other.
 
     Attributes:
         other: Pairs that are in no statistic.
@@ -79,6 +81,8 @@ class FieldTotals:
                 self.other += 1
             else:
                 numbers.add(main, shadow)  # type: ignore[arg-type]
+        elif (times := _times(main, shadow)) is not None:
+            self.add(path, *times)
         elif isinstance(main, str | bool) and type(shadow) is type(main):
             labels = self._labels.get(path)
             if labels is None and len(self._labels) < _MAX_FIELDS:
@@ -136,6 +140,15 @@ class FieldTotals:
         return self.to_dict() == other.to_dict()
 
     __hash__ = None  # type: ignore[assignment]
+
+
+def _times(main: object, shadow: object) -> tuple[float, float] | None:
+    """Return both as times, if both are."""
+    if not isinstance(main, str) or not isinstance(shadow, str):
+        return None
+    one = seconds_of(main)
+    two = None if one is None else seconds_of(shadow)
+    return None if one is None or two is None else (one, two)
 
 
 def _joined(

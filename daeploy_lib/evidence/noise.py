@@ -12,6 +12,8 @@ explains all that is seen of it:
   moves these and is found, the sooner the larger it is beside the noise;
 - for labels, how often the shadow gives each of them.
 
+Of times only what the versions' latencies do not explain counts as off.
+
 An error that is small beside the noise needs many exchanges to be seen. Where too
 many fields or labels were met to keep statistics of all, only the rate is left, and
 a number's or label's field without statistics is not excused.
@@ -21,8 +23,14 @@ from collections.abc import Iterable
 
 import attrs
 
+from daeploy_lib.evidence.clocks import slack_of
 from daeploy_lib.evidence.differences import entry
-from daeploy_lib.evidence.intervals import Interval, quantile_interval, rate_interval
+from daeploy_lib.evidence.intervals import (
+    Bin,
+    Interval,
+    quantile_interval,
+    rate_interval,
+)
 from daeploy_lib.evidence.labels import LabelTotals
 from daeploy_lib.evidence.numbers import NumberTotals
 from daeploy_lib.evidence.totals import Totals
@@ -93,7 +101,7 @@ def _weigh(
         )
     elif not in_control:
         why = "main never differs from itself there"
-    elif interval.low > explained.high:
+    elif interval.low > explained.high and not _is_clock(name, totals, control):
         why = "it differs more often than main from itself"
     else:
         why = _why_not_alike(name, totals, control, alpha / 2)
@@ -111,7 +119,10 @@ def _why_not_alike(name: str, totals: Totals, control: Totals, alpha: float) -> 
             is_known = True
             if path not in one.numbers or path not in two.numbers:
                 return "it holds numbers on one side only"
-            if not _are_alike_numbers(one.numbers[path], two.numbers[path], alpha):
+            slack = _slack(path, totals, control)
+            if not _are_alike_numbers(
+                one.numbers[path], two.numbers[path], slack, alpha
+            ):
                 return "its numbers are off by more, or more to one side"
     for path in {*one.labels, *two.labels}:
         if entry(path, "value") == name:
@@ -126,18 +137,47 @@ def _why_not_alike(name: str, totals: Totals, control: Totals, alpha: float) -> 
     return ""
 
 
-def _are_alike_numbers(one: NumberTotals, two: NumberTotals, alpha: float) -> bool:
+def _slack(path: str, totals: Totals, control: Totals) -> float:
+    """Return by how much a field may be off if it is a clock; else 0."""
+    both = [(one, one.fields.numbers.get(path)) for one in (totals, control)]
+    found = [numbers and slack_of(numbers, one) for one, numbers in both]
+    return max(f or 0.0 for f in found) if all(found) else 0.0
+
+
+def _is_clock(name: str, totals: Totals, control: Totals) -> bool:
+    """Return whether it differs the more often the slower the shadow is."""
+    paths = (p for p in totals.fields.numbers if entry(p, "value") == name)
+    return any(_slack(path, totals, control) for path in paths)
+
+
+def _are_alike_numbers(
+    one: NumberTotals, two: NumberTotals, slack: float, alpha: float
+) -> bool:
     alpha /= 2 * (len(_QUANTILES) + 2)
-    for side in ("above", "below"):
-        rates = (rate_interval(t.count, getattr(t, side), alpha) for t in (one, two))
+    for side in (1, -1):
+        rates = (
+            rate_interval(t.count, _beyond(t.bins(), slack, side), alpha)
+            for t in (one, two)
+        )
         if not next(rates).overlaps(next(rates)):
             return False
     return all(
         quantile_interval(one.bins(), q, alpha).overlaps(
-            quantile_interval(two.bins(), q, alpha)
+            _widened(quantile_interval(two.bins(), q, alpha), slack)
         )
         for q in _QUANTILES
     )
+
+
+def _beyond(bins: Iterable[Bin], slack: float, side: int) -> int:
+    """Return how many differences to one side, 1 or -1, are larger than the slack."""
+    if side > 0:
+        return sum(n for low, high, n in bins if high > slack and low >= slack)
+    return sum(n for low, high, n in bins if low < -slack and high <= -slack)
+
+
+def _widened(interval: Interval, slack: float) -> Interval:
+    return Interval(interval.low - slack, interval.high + slack)
 
 
 def _are_alike_labels(one: LabelTotals, two: LabelTotals, alpha: float) -> bool:
