@@ -1,4 +1,4 @@
-"""The session cell by cell in a notebook, by a real kernel on a real engine."""
+"""The examples' notebooks, run by a real kernel on a real engine."""
 
 import json
 import re
@@ -13,7 +13,8 @@ import pytest
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
-NOTEBOOK = Path(__file__).parents[2] / "examples" / "session.ipynb"
+EXAMPLES = Path(__file__).parents[2] / "examples"
+NOTEBOOKS = ("session.ipynb", "report.ipynb")
 
 # Installing the service's packages takes what the network takes.
 pytestmark = [
@@ -45,9 +46,13 @@ def folder(tmp_path: Path, state: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     return folder
 
 
-def the_notebook() -> NotebookNode:
-    """Read the example."""
-    return made_of(NOTEBOOK.read_text("utf-8"))
+def the_notebook(name: str, project: str | None = None) -> NotebookNode:
+    """Read an example; its Deployer gets a project of the test's own."""
+    notebook = made_of((EXAMPLES / name).read_text("utf-8"))
+    for cell in notebook.cells:
+        if project is not None:
+            cell.source = re.sub(r'(project=)"\w+"', rf'\1"{project}"', cell.source)
+    return notebook
 
 
 def of_one_cell(code: str) -> NotebookNode:
@@ -81,6 +86,11 @@ class Ran:
         [cell] = [cell for cell in self.cells if words in cell.source]
         return list(cell.outputs)
 
+    def streams(self) -> set[str]:
+        """Return where it wrote to."""
+        outputs = [output for cell in self.cells for output in cell.outputs]
+        return {o.name for o in outputs if o.output_type == "stream"}
+
     def result(self, words: str, kind: str = "text/plain") -> str:
         """Return what that cell's last line gave."""
         output = self.outputs(words)[-1]
@@ -95,9 +105,7 @@ def plain(table: str) -> str:
 
 def test_the_session_cell_by_cell(project: str, folder: Path) -> None:
     """All cells run; the tables are HTML, progress is one display, stderr is empty."""
-    notebook = the_notebook()
-    for cell in notebook.cells:
-        cell.source = cell.source.replace('"notebook"', f'"{project}"')
+    notebook = the_notebook("session.ipynb", project)
     with kernel(notebook, folder) as client:
         # A run that is cut short is no hindrance to the next one.
         for number, cell in enumerate(notebook.cells[:6]):
@@ -106,9 +114,7 @@ def test_the_session_cell_by_cell(project: str, folder: Path) -> None:
         for number, cell in enumerate(notebook.cells):
             client.execute_cell(cell, number)
     ran = Ran(notebook)
-    for cell in ran.cells:
-        streams = [o.name for o in cell.outputs if o.output_type == "stream"]
-        assert set(streams) <= {"stdout"}, cell.outputs
+    assert ran.streams() <= {"stdout"}
     assert literal_eval(ran.result("deployer.init")) == [
         ".dockerignore",
         "README.md",
@@ -149,6 +155,38 @@ def test_the_session_cell_by_cell(project: str, folder: Path) -> None:
         ("1.0.0", "2.0.0"),
     ]
     assert "2.0.0" not in ran.result('kill("hello"', "text/html")
+    assert "<td>" not in ran.result("should_exit", "text/html")
+
+
+def test_a_report_cell_by_cell(project: str, folder: Path) -> None:
+    """A gate cannot tell after forty exchanges, and refuses after four hundred."""
+    notebook = the_notebook("report.ipynb", project)
+    with kernel(notebook, folder) as client:
+        for number, cell in enumerate(notebook.cells):
+            client.execute_cell(cell, number)
+    ran = Ran(notebook)
+    assert ran.streams() <= {"stdout"}
+    for words, count in (("travel(40)", 40), ("travel(360)", 400)):
+        table = ran.result(words, "text/html")
+        assert "<td>2.0.0</td>" in table
+        assert f"<td>{count}</td>" in table
+        assert "$.euros" in table
+    [first] = ran.outputs("report.judge(gate)")
+    assert first.text.startswith("Inconclusive after 40 exchanges")
+    [mean] = [o for o in ran.outputs("euros.mean_main") if o.output_type == "stream"]
+    assert mean.text == "33.88 euros on average, and -0.36\n"
+    assert literal_eval(ran.result("euros.mean_main"))[0.01] < -5
+    assert literal_eval(ran.result("confusion")) == {
+        ("short", "short"): 338,
+        ("long", "long"): 36,
+        ("long", "short"): 26,
+    }
+    [example] = ran.outputs("example.curl")
+    assert "$.euros value: 69.12 -> 68.2\n" in example.text
+    assert "/services/taxi/fare?km=29.6' " in example.text
+    [refusal] = ran.outputs("GateNotPassedError as error")
+    assert "Fail after 400 exchanges" in refusal.text
+    assert "agreement is 0.845 " in refusal.text
     assert "<td>" not in ran.result("should_exit", "text/html")
 
 
@@ -207,10 +245,10 @@ def test_verbs_in_a_cell_that_awaits(project: str, folder: Path, echo: Path) -> 
     assert content(result) == "['1', '2']"
 
 
-def test_the_committed_notebook_has_no_outputs() -> None:
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_a_committed_notebook_has_no_outputs(name: str) -> None:
     """It holds code and words only, and no trace of who ran it."""
-    notebook = the_notebook()
-    for cell in notebook.cells:
+    for cell in the_notebook(name).cells:
         assert not cell.get("outputs")
         assert cell.get("execution_count") is None
         assert cell.metadata == {}
