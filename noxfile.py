@@ -136,7 +136,7 @@ def quickstart(session: nox.Session) -> None:
 
 @nox.session
 def digits(session: nox.Session) -> None:
-    """Two digit classifiers, and how often they agree."""
+    """Three digit classifiers; a gate refuses one and lets another become main."""
     session.install(".", *groups("examples"))
     script = "examples/digits/run.py"
     session.run(*ENGINE, "python", script, *session.posargs, env=HARNESS)
