@@ -25,7 +25,11 @@ from daeploy_lib.registry.reader import RegistryReader
 from daeploy_lib.registry.registry import Registry
 from daeploy_lib.router.entrance import Entered, Entrance
 from daeploy_lib.router.exchange import Exchange, Send
-from daeploy_lib.router.failure import AnswerBrokenError, ClientGoneError
+from daeploy_lib.router.failure import (
+    AnswerBrokenError,
+    ClientGoneError,
+    says_client_gone,
+)
 from daeploy_lib.router.inbound import Event, Receive
 from daeploy_lib.router.judging import Comparing
 from daeploy_lib.router.loops import LoopState
@@ -179,12 +183,7 @@ class ShadowRouter:
             tally.relayed += 1
         except Refusal as refusal:
             tally.refuse(refusal.status)
-            for event in refusal_events(
-                refusal,
-                has_body=scope["method"] != "HEAD",
-                can_close=scope["http_version"].startswith("1"),
-            ):
-                await send(dict(event))
+            await _send_refusal(scope, send, refusal)
         except ClientGoneError:
             tally.client_gone += 1
         except AnswerBrokenError as error:
@@ -333,6 +332,19 @@ class ShadowRouter:
                 await self.aclose()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
+
+
+async def _send_refusal(scope: Scope, send: Send, refusal: Refusal) -> None:
+    try:
+        for event in refusal_events(
+            refusal,
+            has_body=scope["method"] != "HEAD",
+            can_close=scope["http_version"].startswith("1"),
+        ):
+            await send(dict(event))
+    except (OSError, RuntimeError) as error:
+        if not says_client_gone(error):
+            raise
 
 
 def _source_of(

@@ -19,6 +19,7 @@ from daeploy_lib.router.failure import (
     AnswerBrokenError,
     ClientGoneError,
     refusal_for,
+    says_client_gone,
 )
 from daeploy_lib.router.headers import for_client
 from daeploy_lib.router.inbound import Event, Inbound, Receive
@@ -186,8 +187,9 @@ class Exchange:
                 await self._relay_body()
         except AnswerBrokenError:
             raise
-        except OSError as error:
-            # ASGI 2.4: how a server says that the client has left.
+        except (OSError, RuntimeError) as error:
+            if not says_client_gone(error):
+                raise
             raise ClientGoneError from error
 
     async def _relay_body(self) -> None:

@@ -67,3 +67,14 @@ class AnswerBrokenError(ConnectionError):
 
 class ClientGoneError(Exception):
     """The client has left; nobody is there to be told."""
+
+
+def says_client_gone(error: Exception) -> bool:
+    """
+    Return whether a server refused an event because the client has left.
+
+    ASGI 2.4 says so with an ``OSError``. Under uvloop a write to a connection that has
+    been closed, such as the answer to a pipelined request, raises a ``RuntimeError``.
+    """
+    is_closed = isinstance(error, RuntimeError) and "handler is closed" in str(error)
+    return is_closed or isinstance(error, OSError)
