@@ -19,6 +19,7 @@ many fields or labels were met to keep statistics of all, only the rate is left,
 a number's or label's field without statistics is not excused.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 
 import attrs
@@ -183,7 +184,7 @@ def _widened(interval: Interval, slack: float) -> Interval:
 def _are_alike_labels(one: LabelTotals, two: LabelTotals, alpha: float) -> bool:
     given, given_by_control = one.of_shadow(), two.of_shadow()
     if given.other or given_by_control.other:
-        return True  # more than a matrix holds: names, not classes
+        return _are_alike_names(one, two, alpha)
     labels = {label for label, _ in given.most(_MAX_LABELS)}
     labels |= {label for label, _ in given_by_control.most(_MAX_LABELS)}
     alpha /= 2 * max(1, len(labels))
@@ -192,4 +193,24 @@ def _are_alike_labels(one: LabelTotals, two: LabelTotals, alpha: float) -> bool:
             rate_interval(two.count, given_by_control[label], alpha)
         )
         for label in labels
+    )
+
+
+def _are_alike_names(one: LabelTotals, two: LabelTotals, alpha: float) -> bool:
+    """
+    Return whether neither side gives many pairs a label that the other never gives.
+
+    There are more pairs than a matrix holds: names, not classes. How often each was
+    seen is not known then; those that are held are the most frequent ones, and some
+    drawn by chance.
+    """
+    sides = [Counter(shadow for _, shadow in t.confusion) for t in (one, two)]
+    labels = {label for side in sides for label, _ in side.most_common(_MAX_LABELS)}
+    alpha /= 2 * max(1, len(labels))
+    return all(
+        rate_interval(sides[0].total(), sides[0][label], alpha).overlaps(
+            rate_interval(sides[1].total(), sides[1][label], alpha)
+        )
+        for label in labels
+        if not all(side[label] for side in sides)
     )

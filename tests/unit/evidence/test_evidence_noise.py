@@ -94,6 +94,29 @@ def test_a_label_that_is_given_more_often_is_found() -> None:
     assert not is_excused(label((1, 1, 0)), label((1, 0, 0)))
 
 
+def sometimes(rate: float, rest: str = "") -> Answer:
+    """Answer the same string at a rate, else one that never comes twice."""
+    return lambda d: rest if d.random() < rate else random_id(d)
+
+
+def test_a_constant_where_main_has_random_ids_is_found() -> None:
+    """However many exchanges there were; as long as it is not rare."""
+    for n in (150, 600, 5000):
+        assert not is_excused(random_id, sometimes(1.0), n)
+        assert not is_excused(random_id, sometimes(0.5), n)
+
+
+def test_ids_among_labels_are_excused() -> None:
+    """Also if main was seen more often with itself, or less often."""
+    answers = [sometimes(rate, "none") for rate in (0.1, 0.5, 0.9)]
+    answers += [lambda d: f"{int(d.paretovariate(0.7)) % 1000}"]
+    for answer in answers:
+        for n, of_control in ((600, 120), (20_000, 120), (600, 20_000)):
+            control = pairing(answer, answer, of_control, seed=20)
+            found = weigh(pairing(answer, answer, n, seed=21), control)
+            assert excused(found) == {"value $.x"}
+
+
 def test_differing_more_often_is_found() -> None:
     """A field that is noisy sometimes does not excuse one that always differs."""
     assert not is_excused(label((9, 1, 0)), label((0, 0, 1)))
