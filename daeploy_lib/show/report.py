@@ -68,7 +68,9 @@ class Report(Summary):
             for shadow in self.shadows
         )
         notes = "".join(f"<p>{html.escape(n)}</p>" for n in report_table.notes(self))
+        # Notebooks take what stands between two dollars for a formula; paths have them.
         return (
+            '<div class="mathjax_ignore tex2jax_ignore">'
             f"<table><caption>{html.escape(report_table.title(self))}</caption>"
-            f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{notes}"
+            f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{notes}</div>"
         )

@@ -121,6 +121,13 @@ def test_hostile_names_of_fields_do_nothing(field: str) -> None:
     (page + text).encode()
 
 
+def test_a_notebook_takes_no_path_for_a_formula() -> None:
+    """Two paths in a line are text between two dollars; this class keeps them."""
+    page = report(totals(1, 1, "$.euros"))._repr_html_()
+    assert page.startswith('<div class="mathjax_ignore ')
+    assert page.endswith("</div>")
+
+
 def test_a_judgement_rests_on_the_report() -> None:
     """Without a version if there is one shadow only."""
     gate = Gate(agreement=0.9, error_rate=0.05)
