@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING, Protocol
 
-from daeploy_lib.router.capture import Capture
+from daeploy_lib.router.capture import Capture, Captures
 from daeploy_lib.router.deadlines import DeadlineQueue
 from daeploy_lib.router.failure import Failure
 from daeploy_lib.router.framing import Header
@@ -18,6 +18,7 @@ from daeploy_lib.router.routing import Target
 from daeploy_lib.router.upstream import Call
 
 if TYPE_CHECKING:
+    from daeploy_lib.compare.answer import Answer
     from daeploy_lib.router.loops import LoopState
 
 # Bytes of an answer that may wait for the client: one read of asyncio's.
@@ -69,7 +70,7 @@ class MainCall(Call):
         head: Request line and headers.
         has_body: Whether a body follows.
         listener: Told what becomes of it.
-        capture: Keeps the answer's body, to compare it; None if nothing does.
+        captures: Keep the answer, to compare it; None if nothing does.
     """
 
     __slots__ = (
@@ -77,6 +78,7 @@ class MainCall(Call):
         "_buffer",
         "_buffered",
         "_capture",
+        "_captures",
         "_clock",
         "_ended_at",
         "_first_byte_at",
@@ -86,6 +88,7 @@ class MainCall(Call):
         "_target",
         "_unsent",
         "_was_reused",
+        "_whole",
         "body_bytes",
         "failure",
         "headers",
@@ -102,14 +105,16 @@ class MainCall(Call):
         *,
         has_body: bool,
         listener: Listener,
-        capture: Capture | None = None,
+        captures: Captures | None = None,
     ) -> None:
         super().__init__(state.pool(target), method, head)
         self._state = state
         self._target = target
         self._has_body = has_body
         self._listener = listener
-        self._capture = capture
+        self._captures = captures
+        self._capture: Capture | None = None
+        self._whole: Answer | None = None
         self._began_at = self._first_byte_at = self._ended_at = perf_counter()
         self._was_reused = False
         self._clock: DeadlineQueue | None = None
@@ -183,7 +188,9 @@ class MainCall(Call):
 
     def observation(self) -> Observation:
         """Return what has been observed."""
-        capture = self._capture
+        answer = self._whole
+        if self._capture is not None:
+            answer = self._capture.answer(self.status, self.headers, is_whole=True)
         return Observation(
             self._target.version,
             self.status,
@@ -191,9 +198,7 @@ class MainCall(Call):
             self._ended_at - self._began_at,
             self.is_complete,
             self._first_byte_at - self._began_at,
-            None
-            if capture is None
-            else capture.answer(self.status, self.headers, is_whole=True),
+            answer,
         )
 
     def abort(self) -> None:
@@ -212,6 +217,8 @@ class MainCall(Call):
             self.abort()
         if self._capture is not None:
             self._capture.release()
+        elif self._captures is not None and self._whole is not None:
+            self._captures.release(self._whole)
         self._listener = _NOBODY
 
     # The connection's side
@@ -236,6 +243,8 @@ class MainCall(Call):
         self._run(self._state.idle, self._idle)
         self.status = status
         self.headers = headers
+        if self._captures is not None:
+            self._capture = self._captures.begin()
         self._listener.main_changed()
 
     def answer_went_on(self, body: bytes) -> None:
@@ -256,8 +265,8 @@ class MainCall(Call):
     def answered(self, status: int, headers: Sequence[Header], body: bytes) -> None:
         """Note all of it, and let no time run."""
         self._first_byte_at = self._ended_at = perf_counter()
-        if self._capture is not None:
-            self._capture.take(body)
+        if self._captures is not None:
+            self._keep(status, headers, body)
         self.connection = None
         self._stop_clock()
         self.status = status
@@ -267,6 +276,14 @@ class MainCall(Call):
         self.body_bytes = self._buffered = len(body)
         self.is_complete = True
         self._listener.main_changed()
+
+    def _keep(self, status: int, headers: Sequence[Header], body: bytes) -> None:
+        captures = self._captures
+        assert captures is not None  # noqa: S101 - the caller has looked
+        self._whole = captures.whole(status, headers, body)
+        if self._whole is None:
+            self._capture = captures.begin()
+            self._capture.take(body)
 
     def answer_ended(self) -> None:
         """Note the end."""

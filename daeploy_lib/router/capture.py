@@ -22,6 +22,57 @@ class Held(Protocol):
     held: int
 
 
+class Captures:
+    """
+    Keeps answers of one router, within its bounds.
+
+    Args:
+        limits: Of the router.
+        tally: Where the bytes are counted that are held.
+
+    Example:
+        >>> from daeploy_lib.router.outcome import Tally
+        >>> captures = Captures(Limits(max_capture_bytes=3), Tally())
+        >>> captures.whole(200, [], b"abc").length, captures.whole(200, [], b"abcd")
+        (3, None)
+    """
+
+    __slots__ = ("_limits", "_most", "_most_in_all", "_tally")
+
+    def __init__(self, limits: Limits, tally: Held) -> None:
+        self._limits = limits
+        self._most, self._most_in_all = limits.max_capture_bytes, limits.max_bytes
+        self._tally = tally
+
+    def whole(
+        self, status: int, headers: Sequence[Header], body: bytes
+    ) -> Answer | None:
+        """
+        Return an answer that came at once; its bytes are held from now on.
+
+        Args:
+            status: Of it.
+            headers: Names in lower case.
+            body: All of it.
+
+        Returns:
+            None if it is too large to be kept; ``begin`` takes it then.
+        """
+        size, tally = len(body), self._tally
+        if size > self._most or tally.held + size > self._most_in_all:
+            return None
+        tally.held += size
+        return Answer(status, headers, body, size)
+
+    def release(self, answer: Answer) -> None:
+        """Hold a whole answer no more."""
+        self._tally.held -= answer.length
+
+    def begin(self) -> "Capture":
+        """Return what keeps an answer that comes in parts."""
+        return Capture(self._limits, self._tally)
+
+
 class Capture:
     """
     Keeps a body as it passes, within the bounds of one answer and of the router.
@@ -97,11 +148,6 @@ class Capture:
         """
         length, digest = self.length, self.digest
         return Answer(status, headers, self.body, length, digest, is_whole)
-
-    def hold(self, size: int) -> None:
-        """Count bytes of somebody else's that are held as long as these."""
-        self._kept += size
-        self._tally.held += size
 
     def release(self) -> None:
         """Count the bytes as held no more; nothing is taken afterwards."""

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from daeploy_lib.router.answer import MainCall
 from daeploy_lib.router.at_hand import event_at_hand
-from daeploy_lib.router.capture import Capture
 from daeploy_lib.router.failure import (
     AnswerBrokenError,
     ClientGoneError,
@@ -32,6 +31,7 @@ from daeploy_lib.router.routing import RouteSource
 from daeploy_lib.router.tee import NO_BODY, BodyMismatchError, Tee
 
 if TYPE_CHECKING:
+    from daeploy_lib.router.capture import Capture, Captures
     from daeploy_lib.router.shadows import Copy
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -62,6 +62,7 @@ class Exchange:
     """
 
     __slots__ = (
+        "_captures",
         "_content",
         "_copies",
         "_ended",
@@ -118,11 +119,11 @@ class Exchange:
         self._has_started = False
         self._has_seen_last = False
         self._request: Capture | None = None
-        capture: Capture | None = None
-        if plan.shadows and settings.compares(plan.destination.name):
-            capture = Capture(settings.limits, settings.tally)
-            if framing.has_body:
-                self._request = Capture(settings.limits, settings.tally)
+        self._captures: Captures | None = None
+        if plan.shadows:
+            self._captures = settings.captures_for(plan.destination.name)
+            if self._captures is not None and framing.has_body:
+                self._request = self._captures.begin()
         self._main = MainCall(
             state,
             plan.main,
@@ -130,7 +131,7 @@ class Exchange:
             plan.main_head(),
             has_body=framing.has_body,
             listener=self,
-            capture=capture,
+            captures=self._captures,
         )
 
     async def run(self) -> None:
@@ -280,6 +281,7 @@ class Exchange:
             slots,
             content=self._content,
             is_complete=self._tee.is_complete,
+            captures=self._captures,
         )
 
     def main_has_room(self) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from daeploy_lib.router.capture import Capture
+from daeploy_lib.router.capture import Captures
 from daeploy_lib.router.loops import LoopState
 from daeploy_lib.router.outcome import Outcome
 from daeploy_lib.router.plan import Plan, Settings
@@ -19,6 +19,7 @@ def start_copies(
     *,
     content: bytes,
     is_complete: bool,
+    captures: Captures | None = None,
 ) -> list[Copy]:
     """
     Send the head of the request to every shadow that has a place for it.
@@ -31,12 +32,12 @@ def start_copies(
         slots: Of the shadows in the source, in their order.
         content: The framed body, if it is there already.
         is_complete: Whether nothing follows.
+        captures: Keep answers, to compare them; None if nothing does.
 
     Returns:
         The copies under way; the dropped ones have been counted.
     """
     copies: list[Copy] = []
-    compares = settings.compares(plan.destination.name)
     mark = plan.new_mark()
     for target, slot in zip(plan.shadows, slots, strict=True):
         counts = target.counts
@@ -52,7 +53,7 @@ def start_copies(
             settings,
             source=source,
             slot=slot,
-            capture=Capture(settings.limits, settings.tally) if compares else None,
+            captures=captures,
         )
         copies.append(copy)
         copy.begin(content, is_complete=is_complete)

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import attrs
 
+from daeploy_lib.router.capture import Captures
 from daeploy_lib.router.framing import (
     Header,
     RequestFraming,
@@ -60,6 +61,15 @@ class Settings:
     compares: Callable[[str], bool] = _compares_nothing
     pairing_of: Callable[[str, str, str], Pairing | None] | None = None
     remembered: MutableMapping[object, bytes] = attrs.field(factory=dict, repr=False)
+    _captures: Captures = attrs.field(init=False, repr=False)
+
+    @_captures.default
+    def _make_captures(self) -> Captures:
+        return Captures(self.limits, self.tally)
+
+    def captures_for(self, name: str) -> Captures | None:
+        """Return what keeps the answers of a service; None if none are compared."""
+        return self._captures if self.compares(name) else None
 
     def policy_for(self, name: str) -> MirrorPolicy:
         """Return the policy of one service."""

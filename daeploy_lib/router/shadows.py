@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from daeploy_lib.router.capture import Capture
+from daeploy_lib.router.capture import Capture, Captures
 from daeploy_lib.router.failure import Failure
 from daeploy_lib.router.framing import Header
 from daeploy_lib.router.outcome import Asked, Observation, Outcome, Pair
@@ -21,6 +21,7 @@ from daeploy_lib.router.routing import RouteSource, Target
 from daeploy_lib.router.upstream import Call
 
 if TYPE_CHECKING:
+    from daeploy_lib.compare.answer import Answer
     from daeploy_lib.router.loops import LoopState
 
 _log = logging.getLogger(__name__)
@@ -49,7 +50,7 @@ class Copy(Call):
         settings: Of the router.
         source: Told when this request to the version ends.
         slot: Of that request in the source.
-        capture: Keeps the answer's body, to compare it; None if nothing does.
+        captures: Keep the answer, to compare it; None if nothing does.
     """
 
     __slots__ = (
@@ -58,10 +59,12 @@ class Copy(Call):
         "_began_at",
         "_body_bytes",
         "_capture",
+        "_captures",
         "_counts",
         "_first_byte_at",
         "_has_finished",
         "_headers",
+        "_held_of_main",
         "_is_judged",
         "_is_settled",
         "_judge",
@@ -76,6 +79,7 @@ class Copy(Call):
         "_status",
         "_tally",
         "_target",
+        "_whole",
     )
 
     def __init__(
@@ -88,7 +92,7 @@ class Copy(Call):
         *,
         source: RouteSource,
         slot: object,
-        capture: Capture | None = None,
+        captures: Captures | None = None,
     ) -> None:
         super().__init__(state.pool(target), method, head)
         self._state = state
@@ -99,7 +103,9 @@ class Copy(Call):
         self._counts = target.counts
         self._limits = settings.limits
         self._judge = settings.judge
-        self._capture = capture
+        self._captures = captures
+        self._capture: Capture | None = None
+        self._whole: Answer | None = None
         self._asked: Asked | None = None
         # Made when something has to wait: few copies are ever behind.
         self._queue: deque[bytes] | None = None
@@ -114,6 +120,7 @@ class Copy(Call):
         self._answer: Observation | None = None
         self._main: Observation | None = None
         self._main_bytes = 0
+        self._held_of_main = 0
 
     def begin(self, content: bytes, *, is_complete: bool) -> None:
         """
@@ -181,8 +188,6 @@ class Copy(Call):
         self._main_bytes = main.body_bytes
         if self._is_settled:
             return
-        if main.answer is not None and self._capture is not None:
-            self._capture.hold(len(main.answer.body))
         if self._answer is not None:
             self._compare()
         elif not self._has_finished:
@@ -190,8 +195,10 @@ class Copy(Call):
             self._settle(Outcome.main_failed)
         elif self._is_far_ahead():
             self._cut()
-        elif self.connection is not None:
-            self.connection.resume_reading()
+        else:
+            self._hold_main()
+            if self.connection is not None:
+                self.connection.resume_reading()
 
     def main_failed(self, outcome: Outcome) -> None:
         """Give up, because there is nothing to compare with."""
@@ -222,6 +229,8 @@ class Copy(Call):
         self._first_byte_at = perf_counter()
         self._status = status
         self._headers = headers
+        if self._captures is not None:
+            self._capture = self._captures.begin()
 
     def answer_went_on(self, body: bytes) -> None:
         """Keep what is compared of the body, and do not read far beyond main's."""
@@ -245,8 +254,12 @@ class Copy(Call):
         self._status = status
         self._headers = headers
         self._body_bytes = len(body)
-        if self._capture is not None:
-            self._capture.take(body)
+        captures = self._captures
+        if captures is not None:
+            self._whole = captures.whole(status, headers, body)
+            if self._whole is None:
+                self._capture = captures.begin()
+                self._capture.take(body)
         self._answered(is_whole=True)
 
     def answer_ended(self) -> None:
@@ -280,7 +293,10 @@ class Copy(Call):
         self._answered(is_whole=False)
 
     def _answered(self, *, is_whole: bool) -> None:
-        capture = self._capture
+        answer = self._whole
+        if self._capture is not None:
+            headers = self._headers
+            answer = self._capture.answer(self._status, headers, is_whole=is_whole)
         self._answer = Observation(
             self._target.version,
             self._status,
@@ -288,9 +304,7 @@ class Copy(Call):
             perf_counter() - self._began_at,
             is_whole,
             self._first_byte_at - self._began_at,
-            None
-            if capture is None
-            else capture.answer(self._status, self._headers, is_whole=is_whole),
+            answer,
         )
         self._free()
         if self._main is not None:
@@ -309,6 +323,7 @@ class Copy(Call):
             _log.exception("judging an answer of %r failed", self._target.name)
             self._settle(Outcome.incomparable)
         if not self._is_settled:  # it is compared beside the loop
+            self._hold_main()
             self._state.began(self)
 
     def _late(self) -> None:
@@ -327,8 +342,8 @@ class Copy(Call):
             self._counts.count(outcome)
         else:
             self._target.count(outcome, self._main)
-        if self._capture is not None:
-            self._capture.release()
+        if self._captures is not None:
+            self._let_go(self._captures)
         if self._answer is None:
             self._free()
             self.abort()
@@ -344,6 +359,21 @@ class Copy(Call):
         self._state.ended(self)
         self._counts.in_flight -= 1
         self._source.leave(self._slot)
+
+    def _hold_main(self) -> None:
+        """Count main's answer as held, as long as it is to be compared."""
+        main = self._main
+        if main is not None and main.answer is not None and not self._held_of_main:
+            self._held_of_main = len(main.answer.body)
+            self._tally.held += self._held_of_main
+
+    def _let_go(self, captures: Captures) -> None:
+        """Count what was to be compared as held no more."""
+        if self._capture is not None:
+            self._capture.release()
+        elif self._whole is not None:
+            captures.release(self._whole)
+        self._tally.held -= self._held_of_main
 
     def _hold(self, count: int) -> None:
         self._queued += count
