@@ -1,6 +1,5 @@
 """A few exchanges whose answers differ, to look at and to repeat."""
 
-import shlex
 from collections.abc import Iterable, Iterator
 from typing import Self
 
@@ -17,21 +16,16 @@ from daeploy_lib.evidence.redaction import (
     redact_query,
     secrets_in,
 )
+from daeploy_lib.evidence.repeating import MAX_TARGET, NOT_REPEATED, curl
 from daeploy_lib.evidence.sample import Sample
 
 MAX_SHAPES = 64
 MAX_EACH = 3
 MAX_BYTES = 2**20
 _FIRST = MAX_SHAPES // 2
-_MAX_TARGET = 2048
 _MAX_HEADERS = 32
 _MAX_HEADER = 512
 _MAX_DIFFERENCES = 20
-# Of the connection, or said by curl itself: RFC 9110, section 7.6.1.
-_NOT_REPEATED = frozenset(
-    {"host", "content-length", "transfer-encoding", "connection", "keep-alive", "te"}
-    | {"trailer", "upgrade", "expect", "proxy-connection"}
-)
 
 
 @attrs.frozen
@@ -75,23 +69,14 @@ class Example:
         """
         Return a shell command that asks the same again.
 
+        It is quoted for a POSIX shell, whatever the request holds, and says in
+        comments what is not the same: secrets are never kept. It has
+        ``x-daeploy-role: shadow``, for a service that mutes its side effects.
+
         Args:
             base_url: Of the service; the path is put behind it.
         """
-        query = f"?{self.query}" if self.query else ""
-        url = f"{base_url.rstrip('/')}/{self.path.lstrip('/')}{query}"
-        words = ["curl", "--globoff", "-X", self.method, url]
-        for name, value in self.headers:
-            words += ["-H", f"{name}: {value}"]
-        notes = [f"# left out: {name}" for name in self.left_out]
-        if self.body.text is None:
-            notes.append(f"# the body is not kept: {self.body}")
-        elif self.body.text:
-            words += ["--data-binary", self.body.text]
-            if self.body.is_redacted:
-                notes.append("# the body is redacted")
-        # A name is a token, and cannot end a comment: RFC 9110, section 5.1.
-        return "\n".join([*notes, shlex.join(words)])
+        return curl(self, base_url)
 
     @property
     def size(self) -> int:
@@ -178,7 +163,7 @@ def example_of(sample: Sample, redacted: State | None = None) -> Example | None:
     left_out: list[str] = []
     kept: list[tuple[str, str]] = []
     for name, value in request.headers:
-        if name.lower() in _NOT_REPEATED:
+        if name.lower() in NOT_REPEATED:
             continue
         is_kept = len(kept) < _MAX_HEADERS and len(value) <= _MAX_HEADER
         if is_kept and not is_secret_header(name):
@@ -193,8 +178,8 @@ def example_of(sample: Sample, redacted: State | None = None) -> Example | None:
         ),
         sample.at,
         request.method,
-        show.mask(request.path)[:_MAX_TARGET],
-        redact_query(request.query, show)[:_MAX_TARGET],
+        show.mask(request.path)[:MAX_TARGET],
+        redact_query(request.query, show)[:MAX_TARGET],
         tuple(kept),
         tuple(left_out),
         redact_body(request.body, request.body_bytes, show),

@@ -79,8 +79,8 @@ def test_a_command_repeats_it() -> None:
     assert notes[0] == "# left out: authorization"
     assert notes[-1] == "# the body is redacted"
     words = shlex.split(command)
-    assert words[:4] == ["curl", "--globoff", "-X", "POST"]
-    assert words[4].startswith("http://h:1/name/it's/[redacted]?n=1&token=[redacted]")
+    assert words[:5] == ["curl", "--globoff", "--path-as-is", "-X", "POST"]
+    assert words[5].startswith("http://h:1/name/it's/[redacted]?n=1&token=[redacted]")
 
 
 def test_what_cannot_be_redacted_is_a_digest() -> None:
