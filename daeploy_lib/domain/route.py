@@ -30,6 +30,9 @@ class Route:
             deployment. ``http://host:port``, with an optional path that goes
             before every request's own.
         main: The version whose answers the client gets; None if none does.
+        eras: By version, what changes when it is deployed anew, or when main is
+            another one for a time, though its address is the same. Only a registry
+            knows; it makes no difference to two routes being equal.
 
     Raises:
         ValueError: If main is not among the addresses, or an address is not
@@ -42,6 +45,7 @@ class Route:
 
     addresses: Mapping[str, str] = attrs.field(converter=_frozen_addresses)
     main: str | None = attrs.field(default=None)
+    eras: Mapping[str, object] = attrs.field(factory=dict, eq=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         for version, address in self.addresses.items():

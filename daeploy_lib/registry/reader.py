@@ -39,7 +39,8 @@ from daeploy_lib.registry.inflight import InFlight
 from daeploy_lib.registry.state import COMMITS, DATABASE, mark_key
 
 _ROUTES = """
-SELECT v.name, v.version, v.endpoints, m.version IS NOT NULL AS is_main
+SELECT v.name, v.version, v.endpoints, m.version IS NOT NULL AS is_main, v.created_at,
+    (SELECT MAX(h.id) FROM history AS h WHERE (h.project, h.name) = (v.project, v.name))
 FROM versions AS v LEFT JOIN mains AS m USING (project, name, version)
 WHERE v.project = ? AND v.state = 'deployed'
 ORDER BY v.name, v.place
@@ -49,6 +50,10 @@ ORDER BY v.name, v.place
 _TICK_NS = 20_000_000
 _UNSETTLED = (0, 0, 0)
 _IS_KNOWN = "SELECT EXISTS (SELECT 1 FROM adoptions WHERE project = ?)"
+
+
+# Name, version, endpoints, whether it is main, since when, the latest assignment.
+_Row = tuple[str, str, str, bool, float, int | None]
 
 
 @attrs.frozen
@@ -83,7 +88,7 @@ class RegistryReader:
         self._connection: sqlite3.Connection | None = None
         self._inode: tuple[int, int] | None = None
         self._pid = 0
-        self._rows: list[tuple[str, str, str, bool]] = []
+        self._rows: list[_Row] = []
         self._in_flight = InFlight(state)
         self.last: Mapping[str, Route] = MappingProxyType({})
         self.key = mark_key(self._path.parent)
@@ -186,16 +191,18 @@ class RegistryReader:
         self._in_flight.close()
 
 
-def _routes(rows: list[tuple[str, str, str, bool]]) -> dict[str, Route]:
+def _routes(rows: list[_Row]) -> dict[str, Route]:
     addresses: dict[str, dict[str, str]] = {}
+    eras: dict[str, dict[str, object]] = {}
     mains: dict[str, str] = {}
-    for name, version, endpoints, is_main in rows:
+    for name, version, endpoints, is_main, created_at, assignment in rows:
         found = orjson.loads(endpoints)
         if found:
             addresses.setdefault(name, {})[version] = found[0]
+            eras.setdefault(name, {})[version] = created_at, assignment
             if is_main:
                 mains[name] = version
     return {
-        name: Route(versions, main=mains.get(name))
+        name: Route(versions, main=mains.get(name), eras=eras[name])
         for name, versions in addresses.items()
     }

@@ -65,7 +65,7 @@ class RouteTable:
         if known is not None and known[0] is route:
             return known[1]
         old = self._old.pop(name, None)
-        if old is not None and old[0] == route:
+        if old is not None and old[0] == route and old[0].eras == route.eras:
             made = old[1]
         else:
             targets = {
@@ -123,12 +123,14 @@ class RouteTable:
 
 
 def _goes_on(before: Route, route: Route, version: str) -> bool:
-    """Return whether main and a version are where they were."""
+    """Return whether main and a version are those that they were."""
     main = route.main
-    return (
-        main is not None
-        and before.main == main
-        and all(before.addresses.get(v) == route.addresses[v] for v in (main, version))
+    if main is None or before.main != main:
+        return False
+    return all(
+        before.addresses.get(v) == route.addresses[v]
+        and before.eras.get(v) == route.eras.get(v)
+        for v in (main, version)
     )
 
 

@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from daeploy_lib import Deployer, Gate, GateNotPassedError, Route, ShadowRouter
+from daeploy_lib import (
+    Deployer,
+    Gate,
+    GateNotPassedError,
+    MirrorPolicy,
+    Route,
+    ShadowRouter,
+)
 from daeploy_lib.errors import ServiceNotFoundError, VersionNotFoundError
 from daeploy_lib.testing import (
     AsgiDriver,
@@ -138,6 +145,24 @@ async def test_a_promotion_begins_anew(deployer: Deployer) -> None:
     await until(lambda: router.report("hello")["1.0.0"].exchanges == 2)
     await router.aclose()
     assert deployer.report("hello")["1.0.0"].exchanges == 2
+
+
+async def test_a_change_without_a_request_begins_anew_too(
+    deployer: Deployer, tmp_path: Path
+) -> None:
+    """Main was another one for a moment; then the shadow was deployed again."""
+    router = ShadowRouter(deployer, mirror=MirrorPolicy(noise_rate=1.0))
+    await ask(router, 5)
+    deployer.assign("hello", "2.0.0")
+    deployer.assign("hello", "1.0.0")
+    assert router.report("hello")["2.0.0"].exchanges == 0
+    await ask(router, 3)
+    await until(lambda: router.report("hello")["2.0.0"].exchanges == 3)
+    deployer.kill("hello", "2.0.0")
+    deployer.deploy("hello", "2.0.0", tmp_path / "hello", on_event=lambda _: None)
+    await ask(router, 2)
+    await until(lambda: router.report("hello")["2.0.0"].exchanges == 2)
+    await router.aclose()
 
 
 async def test_a_service_that_was_killed_is_not_reported(deployer: Deployer) -> None:

@@ -3,6 +3,7 @@
 from typing import Any
 from urllib.parse import unquote
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -258,3 +259,26 @@ def test_evidence_goes_on_until_main_or_the_shadow_is_another() -> None:
     assert promoted["3"] is not moved["3"]
     expected = [("1", "2"), ("1", "3"), ("1", "2"), ("2", "1"), ("2", "3")]
     assert pairings.made == [("a", main, shadow) for main, shadow in expected]
+
+
+def test_evidence_begins_anew_where_only_the_registry_knows_why() -> None:
+    """Main was another one for a time, or a version came back to its address."""
+    pairings = Pairings()
+
+    def eras(one: int, two: int, three: int) -> RouteTable:
+        found = route("1", "2", "3", main="1")
+        marked = attrs.evolve(found, eras={"1": one, "2": two, "3": three})
+        return RouteTable({"a": marked}, tables[-1], pairing_of=pairings)
+
+    def made(table: RouteTable) -> list[tuple[str, str, str]]:
+        pairings.made.clear()
+        assert table.find("a") is not None
+        tables.append(table)
+        return list(pairings.made)
+
+    tables: list[RouteTable | None] = [None]
+    both = [("a", "1", "2"), ("a", "1", "3")]
+    assert made(eras(1, 1, 1)) == both
+    assert made(eras(1, 1, 1)) == []
+    assert made(eras(1, 1, 2)) == [("a", "1", "3")]
+    assert made(eras(2, 2, 3)) == both
