@@ -2,116 +2,27 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from wsproto.utilities import generate_accept_token
 
-from daeploy_lib.domain.route import Route
 from daeploy_lib.router.policy import Limits, Timeouts
-from daeploy_lib.shadow_router import ShadowRouter
-from daeploy_lib.testing import Script, ScriptedUpstream, Wire, answer
-from router_fronts import unaccepting, until, uvicorn_httptools
-
-FIN_TEXT, FIN_BYTES, FIN_CLOSE, FIN_PING, FIN_PONG = 0x81, 0x82, 0x88, 0x89, 0x8A
-MASKED = 0x80
-
-
-async def accepted(wire: Wire, *more: bytes) -> dict[bytes, bytes]:
-    """Read a handshake and accept it; more header lines may be given."""
-    _, headers = await wire.head()
-    fields = dict(headers)
-    token = generate_accept_token(fields[b"sec-websocket-key"])
-    lines = b"".join(line + b"\r\n" for line in more)
-    await wire.send(
-        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: WebSocket\r\n"
-        b"Connection: keep-alive, Upgrade\r\nSec-WebSocket-Accept: %b\r\n%b\r\n"
-        % (token, lines)
-    )
-    return fields
-
-
-async def frame(wire: Wire) -> tuple[int, bytes]:
-    """Read one frame of a client, which must be masked; return its first byte too."""
-    first, length = await wire.read(2)
-    assert length & MASKED
-    length &= 0x7F
-    if length > 125:
-        size = 2 if length == 126 else 8
-        length = int.from_bytes(await wire.read(size))
-    mask = await wire.read(4)
-    content = await wire.read(length)
-    return first, bytes(byte ^ mask[i % 4] for i, byte in enumerate(content))
-
-
-def framed(first: int, content: bytes) -> bytes:
-    """Return a frame as a server sends it."""
-    if len(content) < 126:
-        return bytes((first, len(content))) + content
-    return bytes((first, 126)) + len(content).to_bytes(2) + content
-
-
-async def echo(wire: Wire) -> None:
-    """Echo frames until the client closes."""
-    await accepted(wire)
-    while True:
-        first, content = await frame(wire)
-        await wire.send(framed(first, content))
-        if first == FIN_CLOSE:
-            return
-
-
-class Routed:
-    """A served router and its client's way to it."""
-
-    def __init__(self, router: ShadowRouter, port: int) -> None:
-        self.router = router
-        self.port = port
-
-    def connect(self, **options: Any) -> connect:
-        """Return a client to be entered."""
-        options = {"compression": None, "close_timeout": 2, **options}
-        return connect(f"ws://127.0.0.1:{self.port}/hello/x?y=1", **options)
-
-    def outcomes(self) -> dict[str, int]:
-        """Return the outcomes of the shadow."""
-        shadows: Any = self.router.stats()["shadows"]
-        found: dict[str, int] = shadows["hello"]["s"]["outcomes"]
-        return found
-
-    async def quiet(self) -> None:
-        """Wait until nothing is held."""
-
-        def is_quiet() -> bool:
-            stats: Any = self.router.stats()
-            versions = stats["shadows"].get("hello", {}).values()
-            held = (stats["in_flight"], stats["connections"], stats["held_bytes"])
-            return not any(held) and not any(v["in_flight"] for v in versions)
-
-        await until(is_quiet, "nothing held")
-
-
-@contextlib.asynccontextmanager
-async def routed(
-    main: Script | str, shadow: Script | str | None = None, **options: Any
-) -> AsyncIterator[Routed]:
-    """Serve /hello with a scripted main, and perhaps a shadow."""
-    async with contextlib.AsyncExitStack() as stack:
-        addresses = {}
-        for version, script in (("m", main), ("s", shadow)):
-            if isinstance(script, str):
-                addresses[version] = script
-            elif script is not None:
-                upstream = await stack.enter_async_context(ScriptedUpstream(script))
-                addresses[version] = upstream.address
-        router = ShadowRouter({"hello": Route(addresses, main="m")}, **options)
-        port = await stack.enter_async_context(uvicorn_httptools(router))
-        found = Routed(router, port)
-        yield found
-        await router.aclose(drain=5.0)
+from daeploy_lib.testing import Script, Wire, answer
+from router_fronts import unaccepting, until
+from router_sockets import (
+    FIN_BYTES,
+    FIN_CLOSE,
+    FIN_PING,
+    FIN_PONG,
+    FIN_TEXT,
+    accepted,
+    echo,
+    frame,
+    framed,
+    routed,
+)
 
 
 async def end_of(client: ClientConnection) -> tuple[int | None, str | None]:

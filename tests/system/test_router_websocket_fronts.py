@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from functools import partial
 from typing import Any
 
 import pytest
@@ -12,18 +11,11 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.http11 import Request, Response
 
-import router_fronts
 from daeploy_lib.domain.route import Route
 from daeploy_lib.shadow_router import ShadowRouter
-from router_fronts import FRONTS, Front, until
+from router_fronts import until
+from router_sockets import WS_FRONTS
 
-WS_FRONTS: dict[str, Front] = {
-    **{name: front for name, front in FRONTS.items() if name != "uvicorn-h11"},
-    **{
-        f"uvicorn-{ws}": partial(router_fronts._uvicorn, http="h11", ws=ws)
-        for ws in ("websockets-sansio", "wsproto")
-    },
-}
 SERVERS = sorted(WS_FRONTS)
 
 MESSAGES: list[str | bytes] = [

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
+from daeploy_lib.router.failure import ClientGoneError
 from daeploy_lib.router.refusal import Refusal, refusal_events
 from daeploy_lib.router.websocket.answer import Denied
 
@@ -29,9 +30,24 @@ async def deny(
     """
     Answer a handshake with an HTTP answer, or with 403 where the server cannot.
 
+    Raises:
+        ClientGoneError: If nobody is there to read it.
+
     Source:
         ASGI, WebSocket denial response extension.
     """
+    try:
+        await _deny(scope, send, denied)
+    except (OSError, RuntimeError) as error:
+        # ASGI 2.4, and how older servers say that it is too late to send.
+        raise ClientGoneError from error
+
+
+async def _deny(
+    scope: Mapping[str, Any],
+    send: Callable[[MutableMapping[str, Any]], Awaitable[None]],
+    denied: Denied,
+) -> None:
     if _EXTENSION not in (scope.get("extensions") or {}):
         await send({"type": "websocket.close", "code": _TRY_AGAIN_LATER})
         return

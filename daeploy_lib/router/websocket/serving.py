@@ -1,5 +1,6 @@
 """The way of a websocket scope through the router."""
 
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
@@ -57,7 +58,8 @@ class WebSockets:
             tally.relayed += 1
         except Refusal as refusal:
             tally.refuse(refusal.status)
-            await deny(scope, send, refused(refusal))
+            with contextlib.suppress(ClientGoneError):
+                await deny(scope, send, refused(refusal))
         except ClientGoneError:
             tally.client_gone += 1
         except AnswerBrokenError as error:

@@ -89,8 +89,8 @@ class Session:
         self._inbound = Inbound(receive, self._on_event)
         self._offered: list[str] = list(scope.get("subprotocols") or ())
         self._copies: list[SocketCopy] = []
-        self._answer: Accepted | Denied | None = None
-        self._failure: Failure | None = None
+        self._answer: asyncio.Future[Accepted | Denied] = self.loop.create_future()
+        self._is_accepted = False
         self._queue: deque[str | bytes] = deque()
         self._queued = 0
         self._from_main: Close | None = None
@@ -145,6 +145,7 @@ class Session:
     def close_soon(self) -> None:
         """Say goodbye to both sides, because the router is closing."""
         self._from_us = self._from_us or Close(SERVICE_RESTART, "restart")
+        self._stop_waiting(Refusal(503, "The router is closing."))
         self._wake()
 
     def give_up(self) -> None:
@@ -156,21 +157,22 @@ class Session:
     # The handshake
 
     async def _handshake(self) -> Accepted | Denied:
+        """Return main's answer, unless something else ends the waiting first."""
         self._state.first_byte.start(self, self._late)
         self._main.start()
+        # Nothing but the client's leaving can come of it: RFC 6455, section 4.1.
+        self._inbound.pull()
         try:
-            while self._answer is None:
-                if self._from_client is not None:
-                    raise ClientGoneError
-                if self._from_us is not None:
-                    raise Refusal(503, "The router is closing.")
-                if self._failure is not None:
-                    target = self._plan.main
-                    raise refusal_for(self._failure, target.name, target.version)
-                await self._change()
+            answer = await self._answer
         finally:
             self._state.first_byte.stop(self)
-        return self._answer
+        if self._from_client is not None:
+            raise ClientGoneError
+        return answer
+
+    def _stop_waiting(self, why: Exception) -> None:
+        if not self._answer.done():
+            self._answer.set_exception(why)
 
     async def _accept(self, answer: Accepted) -> None:
         slots, self._slots = self._slots, []
@@ -185,6 +187,7 @@ class Session:
             )
         except Exception:  # noqa: BLE001 - a copy cannot hurt main (rule 19)
             _log.exception("starting the copies failed")
+        self._is_accepted = True
         await self._tell(
             {
                 "type": "websocket.accept",
@@ -279,7 +282,11 @@ class Session:
             self._from_client = Close(
                 event.get("code") or ABNORMAL, event.get("reason") or ""
             )
+            self._stop_waiting(ClientGoneError())
             self._wake()
+            return
+        if not self._is_accepted:
+            self._stop_waiting(Refusal(400, "A message came before the handshake."))
             return
         text = event.get("text")
         message: str | bytes = text if text is not None else event.get("bytes") or b""
@@ -310,13 +317,13 @@ class Session:
 
     def channel_answered(self, answer: Accepted | Denied) -> None:
         """Note what main says of the handshake."""
-        self._answer = answer
-        self._wake()
+        if not self._answer.done():
+            self._answer.set_result(answer)
 
     def channel_failed(self, failure: Failure) -> None:
         """Note that main says nothing."""
-        self._failure = failure
-        self._wake()
+        target = self._plan.main
+        self._stop_waiting(refusal_for(failure, target.name, target.version))
 
     def channel_received(self, message: str | bytes) -> None:
         """Keep a message until the client takes it."""
@@ -336,8 +343,7 @@ class Session:
     def channel_has_room(self) -> None:
         """Ask the client for the next message."""
         self._state.idle.stop(self)
-        accepted = isinstance(self._answer, Accepted)
-        if accepted and not (self._main.is_paused or self._is_over):
+        if self._is_accepted and not (self._main.is_paused or self._is_over):
             self._inbound.pull()
 
     # The end
