@@ -26,6 +26,7 @@ Source:
 import os
 import sqlite3
 import time
+import weakref
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -86,6 +87,7 @@ class RegistryReader:
         """The project in it."""
         self._seen: _Marks | None = None
         self._connection: sqlite3.Connection | None = None
+        self._closing: weakref.finalize[..., RegistryReader] | None = None
         self._inode: tuple[int, int] | None = None
         self._pid = 0
         self._rows: list[_Row] = []
@@ -167,14 +169,17 @@ class RegistryReader:
                 isolation_level=None,
                 check_same_thread=False,
             )
+            # Who drops a router without closing it still closes the file.
+            self._closing = weakref.finalize(self, self._connection.close)
+            self._closing.atexit = False
             self._connection.execute("PRAGMA query_only = ON")
             self._inode, self._pid = key
         return self._connection
 
     def _disconnect(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
+        self._connection = None
+        if self._closing is not None:
+            self._closing()  # once
 
     def enter(self, name: str, version: str) -> int:
         """Count a request to a version as in flight; return its slot."""
