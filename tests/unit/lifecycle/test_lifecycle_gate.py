@@ -173,6 +173,22 @@ def test_noise_of_a_control_is_excused(trio: Deployer, stored: list[Stored]) -> 
     assert trio.assign("hello", "2.0.0", gate=GATE).is_main
 
 
+def test_noise_of_main_asked_twice_is_excused(
+    deployer: Deployer, source: Path, stored: list[Stored]
+) -> None:
+    """No control is needed then; what main did before it was main does not count."""
+    deployer.deploy("hello", "1.0.0", source)
+    deployer.deploy("hello", "2.0.0", source, command=["python", "other.py"])
+    stored.append(pair("1.0.0", "1.0.0", totals(match=500, differ=500)))
+    deployer.assign("hello", "2.0.0")
+    deployer.assign("hello", "1.0.0")
+    stored.append(pair("1.0.0", "2.0.0", totals(match=500, differ=500)))
+    stored.append(pair("2.0.0", "2.0.0", totals(match=500, differ=500)))
+    assert result_of(refused(deployer)) == "fail"
+    stored.append(pair("1.0.0", "1.0.0", totals(match=500, differ=500)))
+    assert deployer.assign("hello", "2.0.0", gate=GATE).is_main
+
+
 def test_a_control_does_not_excuse_itself(
     deployer: Deployer, source: Path, stored: list[Stored]
 ) -> None:
