@@ -24,7 +24,7 @@ UVICORN = [
     *("--http", "httptools", "--lifespan", "off", "--log-level", "error"),
     *("--no-access-log", "--no-date-header", "--no-server-header"),
     "--no-proxy-headers",  # the router decides itself who is trusted
-    *("--timeout-keep-alive", "3600", "bench.router.served:app"),
+    "bench.router.served:app",
 ]
 GRANIAN = [
     *("-m", "granian", "--host", "127.0.0.1", "--interface", "asginl"),
@@ -48,12 +48,24 @@ def peer(
     services: Services,
     *,
     shadow_deadline: float = 30.0,
+    keep_alive: int = 3600,
     cores: Sequence[int] = MEASURED,
 ) -> Iterator[Peer]:
-    """Yield a proxy in front of the services, on a core of its own."""
+    """
+    Yield a proxy in front of the services, on a core of its own.
+
+    Args:
+        name: Which one.
+        services: Behind it.
+        shadow_deadline: Seconds, of ours.
+        keep_alive: Seconds that uvicorn keeps an idle connection.
+        cores: What it may run on.
+    """
     with tempfile.TemporaryDirectory() as folder:
         port = free_port()
         command, environment = _command(name, services, port, Path(folder))
+        if UVICORN[1] in command:
+            command += ["--timeout-keep-alive", str(keep_alive)]
         environment["BENCH_SHADOW_DEADLINE"] = str(shadow_deadline)
         with running(
             command, port=port, environment=environment, cores=cores

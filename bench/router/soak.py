@@ -27,6 +27,8 @@ ROUND_S = 10.0
 # More than the shadows' deadline and a pool's idle time: then nothing is held.
 PAUSE_S = 6.0
 DEADLINE_S = 1.0
+# uvicorn holds a connection that was reset until this is over: a little for each.
+KEEP_ALIVE_S = 5
 # What an allocator does not give back comes in steps of about a MiB.
 MAX_GROWTH = 8 * MIB
 
@@ -56,7 +58,9 @@ def soak(minutes: float) -> Iterator[Held]:
         main, well = (version.address for version in fleet)
         nobody = f"127.0.0.1:{free_port()}"
         services = {"one": [main, well, f"127.0.0.1:{port}", nobody]}
-        with peer("ours", services, shadow_deadline=DEADLINE_S) as router:
+        with peer(
+            "ours", services, shadow_deadline=DEADLINE_S, keep_alive=KEEP_ALIVE_S
+        ) as router:
             yield from _rounds(router, minutes * 60)
 
 
