@@ -1,6 +1,7 @@
 """How long main and a shadow took for the same requests."""
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Self
 
 from daeploy_lib.evidence import stored
@@ -73,6 +74,27 @@ class Latencies:
         if main.end > 0:
             self.ratio_end.add(other.end / main.end)
 
+    def add_all(self, main: Sequence[Timing], shadow: Sequence[Timing]) -> None:
+        """Count requests that both answered, as ``add`` does, for less each."""
+        first, last = zip(*main, strict=True)
+        other_first, other_last = zip(*shadow, strict=True)
+        found = _counted(first, other_first)
+        for histogram, bins in zip(self._first_bytes, found, strict=True):
+            histogram.add_counted(bins)
+        # Answers that came at once: both are the same.
+        if (first, other_first) != (last, other_last):
+            found = _counted(last, other_last)
+        for histogram, bins in zip(self._ends, found, strict=True):
+            histogram.add_counted(bins)
+
+    @property
+    def _first_bytes(self) -> Sequence[Histogram]:
+        return self.main_first_byte, self.shadow_first_byte, self.ratio_first_byte
+
+    @property
+    def _ends(self) -> Sequence[Histogram]:
+        return self.main_end, self.shadow_end, self.ratio_end
+
     def merged(self, other: Self) -> Self:
         """Return the latencies of both."""
         merged = type(self)()
@@ -116,3 +138,11 @@ class Latencies:
         return self.to_dict() == other.to_dict()
 
     __hash__ = None  # type: ignore[assignment]
+
+
+def _counted(
+    main: Sequence[float], shadow: Sequence[float]
+) -> Sequence[Mapping[int, int]]:
+    """Return in which bins the seconds of both are, and the one over the other."""
+    ratios = [b / a for a, b in zip(main, shadow, strict=True) if a > 0]
+    return SECONDS.count(main), SECONDS.count(shadow), RATIO.count(ratios)

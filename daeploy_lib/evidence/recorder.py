@@ -7,123 +7,33 @@ few at a time, and writes them to the process's file.
 
 import atexit
 import contextlib
-import itertools
 import logging
 import os
 import threading
 import time
 import weakref
 from collections import deque
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from daeploy_lib.compare.path_matching import State
-from daeploy_lib.evidence.examples import Examples, example_of
-from daeploy_lib.evidence.sample import Sample
-from daeploy_lib.evidence.store import Stored, Writer, encode, fold
-from daeploy_lib.evidence.totals import Totals
+from daeploy_lib.evidence.pairing import Pairing
+from daeploy_lib.evidence.sample import Match, Sample
+from daeploy_lib.evidence.store import Stored, Writer, fold
 
 _log = logging.getLogger(__name__)
 
 _MAX_QUEUED = 20_000
+# In one slice so many samples are added; equal answers cost a tenth.
 _SLICE = 20
+_MATCHES_PER_SAMPLE = 10
 # Between two slices: event loops that wait for the interpreter get it.
 _PAUSE = 0.0005
 _POLL = 0.1
 _RETRY = 30.0
-# Fields cost more than the rest: of the first pairs, then of one in so many.
-_FIRST = 500
-_EVERY = 16
-# Where a comparison ends to count differences: there may be others.
-_COUNTED = 1000
-# Samples with bodies that wait in the queue, of one pairing.
-_MAX_PROMISED = 8
 
 _recorders: "weakref.WeakSet[Recorder]" = weakref.WeakSet()
-
-
-class Pairing:
-    """
-    One main and one shadow, and what is seen of them from now on.
-
-    Attributes:
-        name: Of the service.
-        main: Its main version.
-        shadow: The version that is compared with it.
-        since: When this began, in seconds since 1970.
-    """
-
-    def __init__(
-        self,
-        recorder: "Recorder",
-        name: str,
-        main: str,
-        shadow: str,
-        *,
-        redacted: State | None = None,
-    ) -> None:
-        self.name, self.main, self.shadow = name, main, shadow
-        self.since = time.time()
-        self._recorder = recorder
-        self._redacted = redacted
-        self._asked = itertools.count()
-        self._promised = 0
-        self._begin()
-
-    def _begin(self) -> None:
-        self._totals = Totals()
-        self._examples = Examples()
-        self._encoded: bytes | None = None
-        self._is_used = False
-
-    def add(self, sample: Sample) -> None:
-        """Take a sample; never blocks and never raises."""
-        self._recorder._take(self, sample)
-
-    def wants_fields(self) -> bool:
-        """Return whether the fields of the next two answers are to be collected."""
-        place = next(self._asked)
-        return place < _FIRST or place % _EVERY == 0
-
-    def wants_example(self, fingerprint: str) -> bool:
-        """Return whether a sample of this shape is to have request and answers."""
-        if self._promised >= _MAX_PROMISED or not self._examples.wants(fingerprint):
-            return False
-        self._promised += 1
-        return True
-
-    def _add(self, sample: Sample) -> None:
-        comparison = sample.comparison
-        shape = comparison.shape if comparison else None
-        self._totals.add(
-            sample.outcome,
-            at=sample.at,
-            main_status=sample.main_status,
-            shadow_status=sample.shadow_status,
-            main=sample.main,
-            shadow=sample.shadow,
-            differences=shape.entries if shape else (),
-            is_whole=comparison is None or comparison.count < _COUNTED,
-            fields=comparison.fields if comparison else (),
-        )
-        self._encoded, self._is_used = None, True
-        if sample.request is not None:
-            self._promised = max(0, self._promised - 1)
-            example = example_of(sample, self._redacted)
-            if example is not None:
-                self._examples.add(example)
-
-    def _stored(self) -> Stored:
-        # Shares nothing with what is added later.
-        totals = self._totals.merged(Totals())
-        key = (self.name, self.main, self.shadow, self.since)
-        return Stored(*key, totals, tuple(self._examples))
-
-    def _bytes(self) -> bytes:
-        if self._encoded is None:
-            key = (self.name, self.main, self.shadow, self.since)
-            one = Stored(*key, self._totals, tuple(self._examples))
-            self._encoded = encode(one)
-        return self._encoded
 
 
 class Recorder:
@@ -155,7 +65,7 @@ class Recorder:
     def _begin(self) -> None:
         directory, project = self._directory, self._project
         self._writer = None if directory is None else Writer(directory, project)
-        self._queue: deque[tuple[Pairing, Sample]] = deque()
+        self._queue: deque[tuple[Pairing, Sample | Match]] = deque()
         self._lock = threading.Lock()
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -176,11 +86,11 @@ class Recorder:
             shadow: The version that is compared with it.
             redacted: Paths of bodies whose values are never kept.
         """
-        pairing = Pairing(self, name, main, shadow, redacted=redacted)
+        pairing = Pairing(self._take, name, main, shadow, redacted=redacted)
         self._pairings.append(pairing)
         return pairing
 
-    def _take(self, pairing: Pairing, sample: Sample) -> None:
+    def _take(self, pairing: Pairing, sample: Sample | Match) -> None:
         # A new file would count again what is in the one that was let go of.
         if self._is_closed or len(self._queue) >= _MAX_QUEUED:
             self.lost += 1
@@ -215,20 +125,30 @@ class Recorder:
         for pairing in self._pairings:
             # Promises that no sample kept.
             if not self._queue:
-                pairing._promised = 0
+                pairing.keep_no_promise()
 
     def _drain_slice(self) -> None:
-        for _ in range(_SLICE):
-            try:
+        matches: dict[Pairing, list[Match]] = {}
+        left = _SLICE * _MATCHES_PER_SAMPLE
+        with contextlib.suppress(IndexError):
+            while left > 0:
                 pairing, sample = self._queue.popleft()
-            except IndexError:
-                return
-            try:
-                pairing._add(sample)
-            except Exception:  # noqa: BLE001 - the other samples still count
-                self.lost += 1
-                _log.exception("a sample of %r was lost", pairing.name)
-            self._is_changed = True
+                if isinstance(sample, Match):
+                    left -= 1
+                    matches.setdefault(pairing, []).append(sample)
+                else:
+                    left -= _MATCHES_PER_SAMPLE
+                    self._count(partial(pairing.count, sample), 1)
+        for pairing, equal in matches.items():
+            self._count(partial(pairing.count_matches, equal), len(equal))
+
+    def _count(self, counted: Callable[[], None], samples: int) -> None:
+        self._is_changed = True
+        try:
+            counted()
+        except Exception:  # noqa: BLE001 - the other samples still count
+            self.lost += samples
+            _log.exception("%d samples were lost", samples)
 
     def _step(self) -> None:
         self._drain()
@@ -242,8 +162,8 @@ class Recorder:
             self._is_changed = False
             self._next = time.monotonic() + self._interval
             try:
-                used = [p for p in self._pairings if p._is_used]
-                self._writer.write([pairing._bytes() for pairing in used])
+                used = [p for p in self._pairings if p.is_used]
+                self._writer.write([pairing.encoded() for pairing in used])
                 self._fold()
             except (OSError, ValueError, TypeError) as error:
                 self._is_changed = True
@@ -273,8 +193,8 @@ class Recorder:
         """Return what this process has seen of a service, what waits included."""
         self._drain()
         with self._lock:
-            ours = [p for p in self._pairings if p.name == name and p._is_used]
-            return [pairing._stored() for pairing in ours]
+            ours = [p for p in self._pairings if p.name == name and p.is_used]
+            return [pairing.stored() for pairing in ours]
 
     def close(self) -> None:
         """Write what there is and let go of the file; later samples are lost."""
@@ -293,8 +213,7 @@ class Recorder:
             self._writer.close()
         self._begin()
         for pairing in self._pairings:
-            pairing._begin()
-            pairing._promised = 0
+            pairing.begin_anew()
         self.lost = 0
 
 

@@ -1,5 +1,7 @@
 """What was seen of one request to main and to one shadow."""
 
+from typing import NamedTuple
+
 import attrs
 
 from daeploy_lib.compare.answer import Answer
@@ -27,6 +29,23 @@ class Request:
     headers: tuple[tuple[str, str], ...]
     body: bytes
     body_bytes: int
+
+
+class Match(NamedTuple):
+    """
+    That both answered the same, about which there is little to say.
+
+    Attributes:
+        at: When, in seconds since 1970.
+        status: Of both; below 500.
+        main: How long main took.
+        shadow: How long the shadow took.
+    """
+
+    at: float
+    status: int
+    main: Timing
+    shadow: Timing
 
 
 @attrs.frozen

@@ -1,6 +1,6 @@
 """How agreement went over time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Self
 
 from daeploy_lib.evidence import stored
@@ -50,6 +50,19 @@ class Timeline:
         self._spans[place] = (yes + 1, no) if agreed else (yes, no + 1)
         if not yes and not no:
             self._fit()
+
+    def add_agreed(self, times: Sequence[float]) -> None:
+        """Count exchanges that agreed, most of them of one span."""
+        seconds = self.seconds
+        first, last = min(times), max(times)
+        if not (first >= 0 and last < _LATEST and first // seconds == last // seconds):
+            for at in times:
+                self.add(at, agreed=True)
+            return
+        self.add(first, agreed=True)
+        place = int(first) // self.seconds
+        yes, no = self._spans[place]
+        self._spans[place] = (yes + len(times) - 1, no)
 
     def __iter__(self) -> Iterator[tuple[int, int, int]]:
         """Yield begin in seconds since 1970, agreeing exchanges, others."""

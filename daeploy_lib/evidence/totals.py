@@ -1,6 +1,7 @@
 """All that is kept of the exchanges of one pairing of a main and a shadow."""
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Self
 
 from daeploy_lib.evidence import stored
@@ -8,6 +9,7 @@ from daeploy_lib.evidence.counts import Counts
 from daeploy_lib.evidence.differences import Differences
 from daeploy_lib.evidence.fields import FieldTotals, Pair
 from daeploy_lib.evidence.latencies import Latencies, Timing
+from daeploy_lib.evidence.sample import Match
 from daeploy_lib.evidence.timeline import Timeline
 
 COMPARED = ("match", "differ")
@@ -118,6 +120,23 @@ class Totals:
             self.latencies.add(main, shadow)
         for pair in fields:
             self.fields.add(pair.path, pair.main, pair.shadow)
+
+    def add_matches(self, matches: Sequence[Match]) -> None:
+        """
+        Count exchanges with equal answers, as ``add`` does, for a fraction of it.
+
+        Args:
+            matches: Of statuses below 500.
+        """
+        if not matches:
+            return
+        self._outcomes["match"] += len(matches)
+        times, statuses, main, shadow = zip(*matches, strict=True)
+        self._see(min(times), max(times))
+        self.timeline.add_agreed(times)
+        for status, n in Counter(statuses).items():
+            self.statuses.add(f"{status} {status}", n)
+        self.latencies.add_all(main, shadow)
 
     def _count_statuses(self, main: int, shadow: int) -> None:
         self.statuses.add(f"{main} {shadow}")

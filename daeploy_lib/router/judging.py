@@ -23,6 +23,7 @@ from daeploy_lib.router.outcome import Asked, Outcome, Pair, Settle
 _log = logging.getLogger(__name__)
 
 _MAX_WAITING = 64
+_SERVER_ERROR = 500
 
 # Of as many fields numbers and labels are collected.
 _MAX_FIELDS = 64
@@ -67,7 +68,11 @@ class Comparing:
         # As often for pairs that differ: else the fields would seem to differ more.
         max_fields = _MAX_FIELDS if wants_fields else 0
         if not wants_fields and is_same(main, shadow, rules):
-            self._found(pair, MATCH, settle)
+            if pairing is None or main.status >= _SERVER_ERROR:
+                self._found(pair, MATCH, settle)
+            else:
+                settle(Outcome.match)
+                pairing.add_match(main.status, pair.main.timing, pair.shadow.timing)
         elif is_quick(main, shadow, rules):
             self._found(pair, _compared(pair, rules, max_fields), settle)
         elif self._waiting < _MAX_WAITING:

@@ -77,6 +77,10 @@ class Observation(NamedTuple):
 class Pairing(Protocol):
     """Takes the evidence of one main and one shadow."""
 
+    def add_match(self, status: int, main: Timing, shadow: Timing) -> None:
+        """Take that both answered the same, below 500; costs less than ``add``."""
+        ...
+
     def add(self, sample: Sample) -> None:
         """Take what was seen of one request; costs next to nothing."""
         ...

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from daeploy_lib.compare import FieldPair
 from daeploy_lib.evidence import Timing, Totals
+from daeploy_lib.evidence.sample import Match
 from daeploy_lib.evidence.totals import COMPARED, FAILED, MISSED, OUTCOMES
 from daeploy_lib.router.outcome import Outcome
 
@@ -219,3 +220,33 @@ def test_damage_is_a_value_error(way: Any, junk: object, gone: bool) -> None:
         json.dumps(Totals.from_dict(data).to_dict(), allow_nan=False)
     except ValueError as error:
         assert "Damaged" in str(error)  # noqa: PT017 - some junk is as good
+
+
+TIMES = st.floats(0, 5000)
+
+
+@given(
+    st.lists(
+        st.builds(
+            Match,
+            st.floats(1.7e9, 1.7e9 + 500),
+            st.sampled_from([200, 204, 404]),
+            st.builds(Timing, TIMES, TIMES),
+            st.builds(Timing, TIMES, TIMES),
+        )
+    )
+)
+def test_matches_count_together_as_they_do_alone(matches: list[Match]) -> None:
+    """Many at once give the same totals as one after another."""
+    together, alone = Totals(), Totals()
+    together.add_matches(matches)
+    for at, status, main, shadow in matches:
+        alone.add(
+            "match",
+            at=at,
+            main_status=status,
+            shadow_status=status,
+            main=main,
+            shadow=shadow,
+        )
+    assert together == alone
