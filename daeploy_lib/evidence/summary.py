@@ -17,6 +17,8 @@ from daeploy_lib.evidence.verdict import Verdict
 
 CONFIDENCE = 0.95
 """Of each interval by itself."""
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+"""Of the difference of numbers."""
 
 
 @attrs.frozen
@@ -98,7 +100,6 @@ class ShadowSummary:
 
 
 _ESTIMATES = ("agreement", "main_errors", "shadow_errors", "p50_ratio", "p99_ratio")
-_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
 @attrs.frozen
@@ -220,7 +221,7 @@ def _numbers(totals: NumberTotals) -> dict[str, object]:
         "mean_difference": totals.mean_difference,
         "deviation": totals.deviation,
         "correlation": totals.correlation,
-        "quantiles": {str(q): totals.quantile(q) for q in _QUANTILES},
+        "quantiles": {str(q): totals.quantile(q) for q in QUANTILES},
     }
 
 

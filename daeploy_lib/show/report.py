@@ -1,6 +1,8 @@
 """The evidence about a service's shadows, to print, to look at and to judge."""
 
 import html
+import os
+from pathlib import Path
 
 import attrs
 from tabulate import tabulate
@@ -9,6 +11,8 @@ from daeploy_lib.evidence.gate import Gate
 from daeploy_lib.evidence.summary import Summary
 from daeploy_lib.evidence.verdict import Verdict
 from daeploy_lib.show import report_table
+from daeploy_lib.show.page.document import document
+from daeploy_lib.show.page.writing import write_whole
 
 
 @attrs.frozen(repr=False)
@@ -46,6 +50,39 @@ class Report(Summary):
             known = ", ".join(s.version for s in self.shadows) or "none"
             raise LookupError(f"Name one of the shadows of {self.name!r}: {known}.")
         return self.shadows[0].judge(gate)
+
+    def to_html(
+        self, path: str | os.PathLike[str], *, base_url: str | None = None
+    ) -> Path:
+        """
+        Write a page with all of the evidence: one file that opens offline.
+
+        It has no scripts and loads nothing; whatever the services answered is
+        escaped, and cut where it is long. A file that is there is replaced at once
+        or, if anything fails, left as it is.
+
+        Args:
+            path: Of the file; its directory exists.
+            base_url: Of the service, for the curl commands of examples; by default
+                ``http://localhost:8080/services/`` and the name.
+
+        Returns:
+            The path.
+
+        Raises:
+            OSError: If the file cannot be written.
+
+        Example:
+            >>> import tempfile
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     Report("hello", "1.0.0", None, ()).to_html(f"{folder}/a.html").name
+            'a.html'
+        """
+        where = Path(path)
+        if base_url is None:
+            base_url = f"http://localhost:8080/services/{self.name}"
+        write_whole(where, document(self, base_url))
+        return where
 
     def __str__(self) -> str:
         rows = [report_table.row(shadow) for shadow in self.shadows]

@@ -25,7 +25,7 @@ def row(shadow: ShadowSummary) -> tuple[str, ...]:
         f"{shadow.exchanges:,}",
         share(shadow.agreement),
         " / ".join(
-            _percent(one.value) for one in (shadow.main_errors, shadow.shadow_errors)
+            percent(one.value) for one in (shadow.main_errors, shadow.shadow_errors)
         ),
         ratio(shadow.p50_ratio),
         ratio(shadow.p99_ratio),
@@ -64,8 +64,8 @@ def share(estimate: Estimate) -> str:
     """Return a share in percent, with its interval."""
     if estimate.value is None:
         return _NOTHING
-    low, high = (f"{_number(100 * end)}" for end in (estimate.low, estimate.high))
-    return f"{_percent(estimate.value)} ({low} to {high})"
+    low, high = (f"{points(end)}" for end in (estimate.low, estimate.high))
+    return f"{percent(estimate.value)} ({low} to {high})"
 
 
 def ratio(estimate: Estimate) -> str:
@@ -86,18 +86,20 @@ def named(difference: Weighed) -> str:
 
 def _differing(shadow: ShadowSummary) -> str:
     counted = [one for one in shadow.differences if not one.is_excused]
-    words = [f"{named(one)} {_percent(one.rate)}" for one in counted[:_FIELDS]]
+    words = [f"{named(one)} {percent(one.rate)}" for one in counted[:_FIELDS]]
     if len(counted) > _FIELDS:
         words.append(f"{len(counted) - _FIELDS} more")
     return ", ".join(words)
 
 
-def _percent(value: float | None) -> str:
-    return _NOTHING if value is None else f"{_number(100 * value)} %"
+def percent(value: float | None) -> str:
+    """Return a share in percent; a dash if there is none."""
+    return _NOTHING if value is None else f"{points(value)} %"
 
 
-def _number(percent: float) -> str:
-    # Nothing is shown as all, or as nothing, that is not.
+def points(share: float) -> str:
+    """Return a share as a number of percent that never looks whole and is not."""
+    percent = 100 * share
     text = f"{percent:.1f}"
     if text == "100.0" and percent < 100:  # noqa: PLR2004 - percent
         return "99.9"

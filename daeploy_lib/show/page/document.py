@@ -1,0 +1,72 @@
+"""The whole page."""
+
+from daeploy_lib.evidence.summary import Summary
+from daeploy_lib.show import amounts
+from daeploy_lib.show.markup import Markup, element, joined
+from daeploy_lib.show.page.shadow import shadow_section
+from daeploy_lib.show.page.style import STYLE
+from daeploy_lib.show.page.tables import table
+from daeploy_lib.show.report_table import COLUMNS, notes, row
+
+# Nothing is loaded and nothing runs, whatever a service has answered.
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+
+
+_CLASSES = {
+    "EXCHANGES": "n",
+    "DROPPED": "n",
+    "AGREEMENT": "whole",
+    "P50 RATIO": "whole",
+    "P99 RATIO": "whole",
+}
+
+
+def document(summary: Summary, base_url: str) -> str:
+    """
+    Return a page that opens offline, as text that UTF-8 can encode.
+
+    Args:
+        summary: What it shows.
+        base_url: Of the service, for the commands of examples.
+    """
+    head = joined(
+        Markup('<meta charset="utf-8">'),
+        Markup(f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'),
+        Markup('<meta name="viewport" content="width=device-width, initial-scale=1">'),
+        Markup('<meta name="referrer" content="no-referrer">'),
+        element("title", f"{summary.name}: shadows of {summary.main}"),
+        Markup(f"<style>{STYLE}</style>"),
+    )
+    since = f" since {amounts.moment(summary.since)}" if summary.since else ""
+    body = joined(
+        element(
+            "header",
+            element("h1", summary.name),
+            element("p", f"Main is {summary.main}{since}."),
+            *(element("p", note) for note in notes(summary)),
+        ),
+        element("main", _overview(summary), *_sections(summary, base_url)),
+        element(
+            "footer",
+            "Intervals are always-valid: they hold however often they are looked at. "
+            "Noise is what main also does when it is compared with itself.",
+        )
+        if summary.shadows
+        else joined(),
+    )
+    page = element("html", element("head", head), element("body", body), lang="en")
+    return f"<!doctype html>\n{page}\n"
+
+
+def _overview(summary: Summary) -> Markup:
+    if len(summary.shadows) <= 1:
+        return joined()
+    rows = [row(shadow) for shadow in summary.shadows]
+    head = [name.capitalize() for name in COLUMNS]
+    columns = (_CLASSES.get(name) for name in COLUMNS)
+    lines = table(head, rows, columns=tuple(columns))
+    return joined(element("h3", "All shadows"), lines)
+
+
+def _sections(summary: Summary, base_url: str) -> list[Markup]:
+    return [shadow_section(shadow, base_url) for shadow in summary.shadows]
