@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
 
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 from wsproto.utilities import generate_accept_token
 
 import router_fronts
@@ -151,3 +152,11 @@ async def routed(
         found = Routed(router, port)
         yield found
         await router.aclose(drain=5.0)
+
+
+async def end_of(client: ClientConnection) -> tuple[int | None, str | None]:
+    """Read until the end and return its code and reason."""
+    with contextlib.suppress(ConnectionClosed):
+        while True:
+            await client.recv()
+    return client.close_code, client.close_reason

@@ -5,7 +5,6 @@ import contextlib
 from typing import Any
 
 import pytest
-from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from daeploy_lib.router.policy import Limits, Timeouts
@@ -19,18 +18,11 @@ from router_sockets import (
     FIN_TEXT,
     accepted,
     echo,
+    end_of,
     frame,
     framed,
     routed,
 )
-
-
-async def end_of(client: ClientConnection) -> tuple[int | None, str | None]:
-    """Read until the end and return its code and reason."""
-    with contextlib.suppress(ConnectionClosed):
-        while True:
-            await client.recv()
-    return client.close_code, client.close_reason
 
 
 async def test_frames_are_masked_and_whole_and_pings_are_answered() -> None:

@@ -81,12 +81,16 @@ class Channel(asyncio.Protocol):
         )
         self._codec = Codec(limits.max_message_bytes, keeps=keeps)
         self._transport: asyncio.Transport | None = None
-        self._is_reading = True
+        self._written = 0
         self._has_closed = False
         self._dial: Dial | None = None
         self._lingering: asyncio.TimerHandle | None = None
         self.is_paused = False
         """Whether the version takes no more at the moment."""
+        self.is_reading = True
+        """Whether the version is read from."""
+        self.was_heard = False
+        """Set when the version may have said something; for others to take back."""
 
     # The listener's side
 
@@ -102,6 +106,18 @@ class Channel(asyncio.Protocol):
         """Say goodbye; the version's answer ends the channel."""
         self._write(self._codec.close(code, reason))
 
+    def ping(self) -> bool:
+        """Ask for a sign of life; return whether one can be asked for."""
+        if self.is_paused or not self.is_reading:
+            return False
+        self._write(self._codec.ping())
+        return True
+
+    @property
+    def taken(self) -> int:
+        """Bytes that have left for the version."""
+        return self._written - self.unsent
+
     @property
     def unsent(self) -> int:
         """Bytes that the version has not taken."""
@@ -110,14 +126,15 @@ class Channel(asyncio.Protocol):
     def pause_reading(self) -> None:
         """Let the version wait."""
         transport = self._transport
-        if self._is_reading and transport is not None and not transport.is_closing():
-            self._is_reading = False
+        if self.is_reading and transport is not None and not transport.is_closing():
+            self.is_reading = False
             transport.pause_reading()
 
     def resume_reading(self) -> None:
         """Let the version go on."""
-        if not self._is_reading and self._transport is not None:
-            self._is_reading = True
+        if not self.is_reading and self._transport is not None:
+            self.is_reading = True
+            self.was_heard = True  # what it said meanwhile is still to be read
             if not self._transport.is_closing():
                 self._transport.resume_reading()
 
@@ -144,6 +161,7 @@ class Channel(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Read the answer to the handshake, then frames."""
+        self.was_heard = True
         if self._answer is not None:
             try:
                 answer = self._answer.feed(data)
@@ -238,6 +256,7 @@ class Channel(asyncio.Protocol):
     def _write(self, data: bytes) -> None:
         transport = self._transport
         if data and transport is not None and not transport.is_closing():
+            self._written += len(data)
             transport.write(data)
 
     def _ended(self, close: Close) -> None:

@@ -131,6 +131,10 @@ class Codec:
             return self._sent(TextMessage(data=message))
         return self._sent(BytesMessage(data=message))
 
+    def ping(self) -> bytes:
+        """Return the frame of a ping; whatever answers it is no message."""
+        return self._sent(Ping())
+
     def close(self, code: int, reason: str = "") -> bytes:
         """Return a close frame; empty if one has been sent."""
         wanted = code_to_send(code)

@@ -7,17 +7,16 @@ with one outcome.
 """
 
 from collections import deque
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from daeploy_lib.router.failure import Failure
 from daeploy_lib.router.outcome import Outcome
-from daeploy_lib.router.plan import Plan, Settings
+from daeploy_lib.router.plan import Settings
 from daeploy_lib.router.routing import RouteSource, Target
 from daeploy_lib.router.websocket.answer import Denied
 from daeploy_lib.router.websocket.channel import Channel, direct_pool
 from daeploy_lib.router.websocket.codec import Close, message_size
-from daeploy_lib.router.websocket.handshake import Accepted, Handshake, upgrading
+from daeploy_lib.router.websocket.handshake import Accepted, Handshake
 
 if TYPE_CHECKING:
     from daeploy_lib.router.loops import LoopState
@@ -56,6 +55,7 @@ class SocketCopy:
         self._slot = slot
         self._limits = settings.limits
         self._tally = settings.tally
+        self._target = target
         self._counts = target.counts
         self._queue: deque[str | bytes] = deque()
         self._queued = 0
@@ -162,7 +162,7 @@ class SocketCopy:
         self._state.shadow.stop(self)
         self._state.ended(self)
         self._counts.in_flight -= 1
-        self._counts.count(outcome)
+        self._target.count(outcome)
         self._source.leave(self._slot)
 
     def _clear(self) -> None:
@@ -172,47 +172,3 @@ class SocketCopy:
     def _hold(self, count: int) -> None:
         self._queued += count
         self._tally.held += count
-
-
-def start_socket_copies(
-    plan: Plan,
-    state: "LoopState",
-    settings: Settings,
-    source: RouteSource,
-    slots: Sequence[object],
-    *,
-    offered: Sequence[str],
-) -> list[SocketCopy]:
-    """
-    Send the handshake to every shadow that has a place for it.
-
-    Args:
-        plan: The handshake and who shall get it.
-        state: What belongs to the loop.
-        settings: Of the router.
-        source: Told of those that are dropped.
-        slots: Of the shadows in the source, in their order.
-        offered: The client's subprotocols.
-
-    Returns:
-        The copies under way; the dropped ones have been counted.
-    """
-    copies: list[SocketCopy] = []
-    mark = plan.new_mark()
-    for target, slot in zip(plan.shadows, slots, strict=True):
-        counts = target.counts
-        if counts.in_flight >= settings.limits.max_in_flight:
-            counts.count(Outcome.dropped_in_flight)
-            source.leave(slot)
-            continue
-        copy = SocketCopy(
-            state,
-            target,
-            upgrading(plan.copy_head(target, mark), offered),
-            settings,
-            source=source,
-            slot=slot,
-        )
-        copies.append(copy)
-        copy.begin()
-    return copies

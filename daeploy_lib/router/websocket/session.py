@@ -5,9 +5,7 @@ Neither side is read from while the other takes no more.
 """
 
 import asyncio
-import logging
-from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from daeploy_lib.router.failure import (
@@ -16,40 +14,29 @@ from daeploy_lib.router.failure import (
     Failure,
     refusal_for,
 )
-from daeploy_lib.router.inbound import Event, Inbound, Receive
-from daeploy_lib.router.mirroring import spare_copies
+from daeploy_lib.router.inbound import Receive
 from daeploy_lib.router.outcome import Outcome
 from daeploy_lib.router.plan import Plan, Settings
 from daeploy_lib.router.refusal import Refusal
 from daeploy_lib.router.routing import RouteSource
 from daeploy_lib.router.websocket.answer import Denied
+from daeploy_lib.router.websocket.backlog import Backlog
 from daeploy_lib.router.websocket.channel import LINGER_SECONDS, Channel, direct_pool
+from daeploy_lib.router.websocket.client import Client, Send
 from daeploy_lib.router.websocket.codec import (
     ABNORMAL,
     GONE,
-    NO_STATUS,
     SERVICE_RESTART,
     TOO_BIG,
     Close,
-    code_to_send,
     message_size,
 )
-from daeploy_lib.router.websocket.copies import SocketCopy, start_socket_copies
-from daeploy_lib.router.websocket.denial import deny
+from daeploy_lib.router.websocket.copying import SocketCopies
 from daeploy_lib.router.websocket.handshake import Accepted, upgrading
+from daeploy_lib.router.websocket.pulse import Pulse
 
 if TYPE_CHECKING:
     from daeploy_lib.router.loops import LoopState
-
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-
-_log = logging.getLogger(__name__)
-
-# Bytes of main's messages that may wait for the client, as for answers.
-_BUFFER = 256 * 1024
-
-# What a message costs beside its bytes: empty ones are not free.
-_PER_MESSAGE = 64
 
 
 class Session:
@@ -80,32 +67,32 @@ class Session:
         send: Send,
     ) -> None:
         self._plan = plan
-        self._scope = scope
         self._state = state
         self._settings = settings
-        self._source = source
-        self._slots = slots
-        self._send = send
-        self._inbound = Inbound(receive, self._on_event)
-        self._offered: list[str] = list(scope.get("subprotocols") or ())
-        self._copies: list[SocketCopy] = []
+        self._copies = SocketCopies(plan, state, settings, source, slots)
+        self._client = Client(
+            scope,
+            receive,
+            send,
+            on_message=self._client_sent,
+            on_close=self._client_closed,
+        )
         self._answer: asyncio.Future[Accepted | Denied] = self.loop.create_future()
         self._is_accepted = False
-        self._queue: deque[str | bytes] = deque()
-        self._queued = 0
         self._from_main: Close | None = None
         self._from_client: Close | None = None
         self._from_us: Close | None = None
-        self._unsent = 0
         self._is_over = False
         self._waiter: asyncio.Future[None] | None = None
         self._main = Channel(
             direct_pool(state, plan.main),
-            upgrading(plan.main_head(), self._offered),
+            upgrading(plan.main_head(), self._client.offered),
             self,
             settings.limits,
             keeps=True,
         )
+        self._backlog = Backlog(self._main)
+        self._pulse = Pulse(self._main, state.idle, self._main_is_late)
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -126,14 +113,15 @@ class Session:
         try:
             answer = await self._handshake()
             if isinstance(answer, Denied):
-                await deny(self._scope, self._send, answer)
+                await self._client.deny(answer)
                 return
             await self._accept(answer)
             await self._relay()
             outcome = await self._end()
         except ClientGoneError:
             outcome = Outcome.client_gone
-            if self._is_over and self._from_main is None:
+            if self._is_accepted and self._from_main is None:
+                self._say_goodbye(self._from_client or GONE)
                 await self._wait_for_main()
             raise
         except asyncio.CancelledError:
@@ -161,7 +149,7 @@ class Session:
         self._state.first_byte.start(self, self._late)
         self._main.start()
         # Nothing but the client's leaving can come of it: RFC 6455, section 4.1.
-        self._inbound.pull()
+        self._client.pull()
         try:
             answer = await self._answer
         finally:
@@ -175,26 +163,11 @@ class Session:
             self._answer.set_exception(why)
 
     async def _accept(self, answer: Accepted) -> None:
-        slots, self._slots = self._slots, []
-        try:
-            self._copies = start_socket_copies(
-                self._plan,
-                self._state,
-                self._settings,
-                self._source,
-                slots,
-                offered=self._offered,
-            )
-        except Exception:  # noqa: BLE001 - a copy cannot hurt main (rule 19)
-            _log.exception("starting the copies failed")
+        self._copies.begin(self._client.offered)
         self._is_accepted = True
-        await self._tell(
-            {
-                "type": "websocket.accept",
-                "subprotocol": answer.subprotocol,
-                "headers": answer.headers,
-            }
-        )
+        await self._client.accept(answer)
+        if self._from_main is None:
+            self._pulse.start()
         self.channel_has_room()
 
     def _late(self) -> None:
@@ -206,25 +179,13 @@ class Session:
     async def _relay(self) -> None:
         """Send main's messages until any side ends."""
         while self._from_client is None:
-            if self._queue:
-                message = self._queue.popleft()
-                self._queued -= message_size(message) + _PER_MESSAGE
-                if self._queued <= _BUFFER:
-                    self._main.resume_reading()
-                kind = "text" if isinstance(message, str) else "bytes"
-                await self._tell({"type": "websocket.send", kind: message})
+            message = self._backlog.take()
+            if message is not None:
+                await self._client.send(message)
             elif self._from_main is not None or self._from_us is not None:
                 return
             else:
                 await self._change()
-
-    async def _tell(self, event: MutableMapping[str, Any]) -> None:
-        try:
-            await self._send(event)
-        except (OSError, RuntimeError) as error:
-            # ASGI 2.4, and how older servers say that it is too late to send.
-            self._say_goodbye(self._from_client or GONE)
-            raise ClientGoneError from error
 
     async def _end(self) -> Outcome:
         """Pass the end on to the other side; return what became of the copies."""
@@ -232,10 +193,10 @@ class Session:
         if main is None:
             self._say_goodbye(client or ours or GONE)
             if client is None:
-                await self._tell_end(ours or GONE)
+                await self._client.close(ours or GONE)
             await self._wait_for_main()
         elif client is None:
-            await self._tell_end(ours or main)
+            await self._client.close(ours or main)
             if not main.is_clean and ours is None:
                 target = self._plan.main
                 raise AnswerBrokenError(
@@ -244,19 +205,12 @@ class Session:
                 )
         if client is not None and client.code == ABNORMAL:
             raise ClientGoneError
-        self._finish_copies(client or main or ours or GONE)
+        self._copies.finish(client or main or ours or GONE)
         return Outcome.incomparable
-
-    async def _tell_end(self, close: Close) -> None:
-        # granian would wait with the close until a message has been received.
-        self._inbound.stop()
-        # ASGI has no way to send a close frame without a code.
-        code = 1000 if close.code == NO_STATUS else code_to_send(close.code)
-        reason = close.reason if close.is_clean else ""
-        await self._tell({"type": "websocket.close", "code": code, "reason": reason})
 
     def _say_goodbye(self, close: Close) -> None:
         self._is_over = True
+        self._pulse.stop()
         self._main.resume_reading()
         self._main.close(close.code, close.reason)
 
@@ -275,43 +229,29 @@ class Session:
 
     # Client to main
 
-    def _on_event(self, event: Event) -> None:
+    def _client_closed(self, close: Close) -> None:
         if self._is_over or self._from_main is not None:
             return
-        if event["type"] != "websocket.receive":
-            self._from_client = Close(
-                event.get("code") or ABNORMAL, event.get("reason") or ""
-            )
-            self._stop_waiting(ClientGoneError())
-            self._wake()
+        self._from_client = close
+        self._stop_waiting(ClientGoneError())
+        self._wake()
+
+    def _client_sent(self, message: str | bytes) -> None:
+        if self._is_over or self._from_main is not None:
             return
         if not self._is_accepted:
             self._stop_waiting(Refusal(400, "A message came before the handshake."))
             return
-        text = event.get("text")
-        message: str | bytes = text if text is not None else event.get("bytes") or b""
         if message_size(message) > self._settings.limits.max_message_bytes:
             self._from_us = Close(TOO_BIG, "message too big")
             self._wake()
             return
         self._main.send(message)
-        for copy in self._copies:
-            copy.send(message)
+        self._copies.send(message)
         if self._main.is_paused:
-            self._watch_main()
+            self._pulse.start()  # it has a whole period for taking some of it
         else:
-            self._inbound.pull()
-
-    def _watch_main(self) -> None:
-        """See to it that main takes something now and then."""
-        self._unsent = self._main.unsent
-        self._state.idle.start(self, self._look_at_main)
-
-    def _look_at_main(self) -> None:
-        if self._main.unsent != self._unsent:
-            self._watch_main()  # it takes a large message, slowly
-        else:
-            self._main_is_late()
+            self._client.pull()
 
     # Main's side
 
@@ -327,42 +267,31 @@ class Session:
 
     def channel_received(self, message: str | bytes) -> None:
         """Keep a message until the client takes it."""
-        if self._is_over:
-            return
-        self._queue.append(message)
-        self._queued += message_size(message) + _PER_MESSAGE
-        if self._queued > _BUFFER:
-            self._main.pause_reading()
-        self._wake()
+        if not (self._is_over or self._from_us):
+            self._backlog.put(message)
+            self._wake()
 
     def channel_closed(self, close: Close) -> None:
         """Note that main has ended."""
         self._from_main = close
+        self._pulse.stop()
         self._wake()
 
     def channel_has_room(self) -> None:
         """Ask the client for the next message."""
-        self._state.idle.stop(self)
         if self._is_accepted and not (self._main.is_paused or self._is_over):
-            self._inbound.pull()
+            self._client.pull()
 
     # The end
 
-    def _finish_copies(self, close: Close) -> None:
-        for copy in self._copies:
-            copy.finish(close)
-        self._copies = []
-
     def _close(self, outcome: Outcome) -> None:
         """Leave nothing behind but copies that finish on their own."""
-        for copy in self._copies:
-            copy.drop(outcome)
-        spare_copies(self._plan, self._source, self._slots, outcome)
+        self._copies.drop(outcome)
         self._is_over = True
         if self._from_main is None:
             self._main.abort()
-        self._inbound.close()
-        self._state.idle.stop(self)
+        self._client.forget()
+        self._pulse.stop()
         self._state.ended(self)
 
     async def _change(self) -> None:
