@@ -56,6 +56,10 @@ PAUSE_S = 0.02
 PATIENCE_S = 60.0
 
 
+# Where the whole report is written to.
+PAGE = Path(sys.argv[1] if len(sys.argv) > 1 else "digits.html")
+
+
 def main(folder: str) -> None:
     """Deploy the models, send them the test images, let the gate decide."""
     digits = load_digits()
@@ -83,11 +87,13 @@ def main(folder: str) -> None:
         print(report)
         print_confusion(report, "2.0.0")
         decide(deployer, report)
+        page = report.to_html(PAGE).resolve()
     print("\nWhat no gate can know, the share of the images that each is right on:")
     for version, model in MODELS.items():
         pairs = zip(answers[version], labels, strict=True)
         right = sum(digit == str(label) for digit, label in pairs)
         print(f"  {version}  {right / len(labels):.1%}  {model}")
+    print(f"\nThe whole report, with some images that they differ on: {page}")
 
 
 def ask(
