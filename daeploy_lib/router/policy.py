@@ -238,7 +238,9 @@ class Timeouts:
     Args:
         connect: Until a version accepts a connection.
         first_byte: From the end of the request until main begins to answer.
-        idle: Between two parts of main's answer, or of the client's upload.
+        idle: Between two parts of main's answer, or of the client's upload. Main of
+            a WebSocket that is quiet so long is asked by a ping, and has as long
+            again to say anything.
         shadow: For one copy, from the end of the client's upload to the end of
             the shadow's answer. While main is still answering, a shadow that
             keeps answering as well has this long from each part to the next;
