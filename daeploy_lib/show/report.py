@@ -1,18 +1,23 @@
 """The evidence about a service's shadows, to print, to look at and to judge."""
 
 import html
+import importlib
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import attrs
 from tabulate import tabulate
 
 from daeploy_lib.evidence.gate import Gate
-from daeploy_lib.evidence.summary import Summary
+from daeploy_lib.evidence.summary import ShadowSummary, Summary
 from daeploy_lib.evidence.verdict import Verdict
 from daeploy_lib.show import report_table
 from daeploy_lib.show.page.document import document
 from daeploy_lib.show.page.writing import write_whole
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @attrs.frozen(repr=False)
@@ -44,12 +49,55 @@ class Report(Summary):
         Raises:
             LookupError: If it is no shadow, or none was named and there are several.
         """
+        return self._one(version).judge(gate)
+
+    def plot(self, version: str | None = None, field: str | None = None) -> "Figure":
+        """
+        Return a figure: agreement over time, latencies of both, and one field.
+
+        Labels show as a confusion matrix, numbers as a histogram of shadow minus
+        main. The figure is not registered with ``pyplot``: a notebook shows it once,
+        where it is the value of a cell; ``savefig`` writes it.
+
+        Args:
+            version: Which shadow; it may be left out if there is one only.
+            field: Path of numbers or labels, such as ``$.score``; by default the one
+                that differs most and is no noise.
+
+        Raises:
+            LookupError: If it is no shadow, none was named and there are several, or
+                no numbers or labels of the field were compared.
+            ImportError: If Matplotlib is missing, which the extra ``plot`` installs.
+
+        Example:
+            >>> from daeploy_lib.evidence.summary import summarise
+            >>> from daeploy_lib.evidence import Totals
+            >>> shadow = summarise("2.0.0", Totals())
+            >>> len(Report("hello", "1.0.0", None, (shadow,)).plot().axes)
+            3
+        """
+        shadow = self._one(version)
+        try:
+            # Not at the top: it is an extra, and takes a second to import.
+            drawing = importlib.import_module("daeploy_lib.show.figure.drawing")
+        except ModuleNotFoundError as error:
+            if str(error.name).partition(".")[0] != "matplotlib":
+                raise
+            raise ImportError(
+                "report.plot() needs Matplotlib, which is not installed: "
+                "pip install 'daeploy-lib[plot]'.",
+                name=error.name,
+            ) from error
+        figure: Figure = drawing.draw(self.name, shadow, field)
+        return figure
+
+    def _one(self, version: str | None) -> ShadowSummary:
         if version is not None:
-            return self[version].judge(gate)
+            return self[version]
         if len(self.shadows) != 1:
             known = ", ".join(s.version for s in self.shadows) or "none"
             raise LookupError(f"Name one of the shadows of {self.name!r}: {known}.")
-        return self.shadows[0].judge(gate)
+        return self.shadows[0]
 
     def to_html(
         self, path: str | os.PathLike[str], *, base_url: str | None = None

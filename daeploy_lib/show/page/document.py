@@ -18,6 +18,7 @@ _CLASSES = {
     "AGREEMENT": "whole",
     "P50 RATIO": "whole",
     "P99 RATIO": "whole",
+    "DIFFERS IN": "many",
 }
 
 

@@ -80,7 +80,7 @@ def _example(one: Example, base_url: str) -> Markup:
         ),
         element(
             "div",
-            table(_HEAD, found, columns=("path", None, None, None)),
+            table(_HEAD, found, columns=("path", None, "value", "value")),
             element(
                 "div",
                 _body(f"Main answered {one.main_status}", one.main_body),

@@ -136,28 +136,27 @@ def _latencies(shadow: ShadowSummary) -> Markup:
     end = times.main_end, times.shadow_end
     rows = [
         _latency_row(
-            "First byte, median",
+            "First byte, p50",
             0.5,
             first,
             estimates.median(times.ratio_first_byte, alpha),
         ),
         _latency_row(
-            "First byte, 99th percentile",
+            "First byte, p99",
             0.99,
             first,
             estimates.tail_ratio(*first, alpha),
         ),
-        _latency_row("End, median", 0.5, end, shadow.p50_ratio),
-        _latency_row("End, 99th percentile", 0.99, end, shadow.p99_ratio),
+        _latency_row("End, p50", 0.5, end, shadow.p50_ratio),
+        _latency_row("End, p99", 0.99, end, shadow.p99_ratio),
     ]
     head = ("", "Main", "Shadow", "Ratio", "Interval")
     return joined(
         element("h3", "Latency"),
-        table(head, rows, columns=(None, "n", "n", "n", "n")),
+        table(head, rows, columns=("whole", "n", "n", "n", "n")),
         element(
             "p",
-            "Shadow over main; the ratio of a median is the median of all "
-            "requests' ratios.",
+            "Shadow over main; the ratio of p50 is the median of all requests' ratios.",
             class_="note",
         ),
     )

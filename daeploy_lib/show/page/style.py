@@ -59,7 +59,9 @@ section.version {
 .ends { display: flex; justify-content: space-between; }
 .scroll { overflow-x: auto; max-width: 100%; }
 .scroll:focus-visible { outline: 2px solid var(--shadow); outline-offset: 2px; }
-table { border-collapse: collapse; min-width: 100%; font-size: .875rem; }
+table {
+  border-collapse: collapse; min-width: 100%; font-size: .875rem; overflow-wrap: normal;
+}
 th, td {
   padding: .4rem 1.25rem .4rem 0; text-align: left; vertical-align: top;
   border-bottom: 1px solid var(--line);
@@ -69,8 +71,10 @@ th { color: var(--soft); font-weight: 400; font-size: .8125rem; white-space: now
 tbody th { color: var(--ink); font-size: inherit; }
 td.n, th.n { text-align: right; white-space: nowrap; }
 td.whole { white-space: nowrap; }
-td.path { min-width: 9rem; }
-td.why { min-width: 12rem; color: var(--soft); }
+td.path, td.value { overflow-wrap: anywhere; min-width: 9rem; }
+td.value { min-width: 7rem; }
+td.many { min-width: 13rem; }
+td.why { min-width: 11rem; color: var(--soft); }
 .noise td, .noise code { color: var(--soft); }
 .charts {
   display: grid; grid-template-columns: repeat(auto-fit, minmax(min(18rem, 100%), 1fr));
@@ -143,6 +147,8 @@ pre {
 footer { margin-top: 4rem; color: var(--soft); font-size: .8125rem; }
 @media (max-width: 30rem) {
   body { padding: 1.5rem 1rem 3rem; }
+  th, td { padding-right: .8rem; }
+  svg text { font-size: 12.5px; }
   details details { margin-left: .5rem; }
 }
 @media print {
