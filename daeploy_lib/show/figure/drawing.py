@@ -43,7 +43,7 @@ def draw(name: str, shadow: ShadowSummary, field: str | None) -> ReportFigure:
         ha="left",
         parse_math=False,
     )
-    one, two, three = figure.subplots(1, 3)
+    one, two, three = figure.subplots(1, 3, gridspec_kw={"wspace": 0.08})
     panels.agreement(one, shadow)
     panels.latencies(two, shadow)
     if chosen is None:

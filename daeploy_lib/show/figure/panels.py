@@ -1,19 +1,16 @@
 """What a figure is made of: each function draws into one of its axes."""
 
-from datetime import UTC, datetime
-
 from matplotlib.axes import Axes
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
-from matplotlib.ticker import FuncFormatter, NullFormatter, PercentFormatter
+from matplotlib.ticker import PercentFormatter
 
 from daeploy_lib.evidence.histogram import Histogram
 from daeploy_lib.evidence.labels import LabelTotals
 from daeploy_lib.evidence.numbers import NumberTotals
 from daeploy_lib.evidence.summary import CONFIDENCE, ShadowSummary
 from daeploy_lib.show import series
-from daeploy_lib.show.amounts import seconds
 from daeploy_lib.show.confusion import matrix
 from daeploy_lib.show.printable import printable
+from daeploy_lib.show.ticks import labelled, log_ticks, round_seconds, time_ticks
 
 # Of a brightness between black and white, to be seen on either.
 SHADOW = "#3b7ddd"
@@ -45,16 +42,14 @@ def agreement(axes: Axes, shadow: ShadowSummary) -> None:
         say(axes, "Nothing has been compared yet.")
         return
     for span in spans:
-        ends = [
-            date2num(datetime.fromtimestamp(t, UTC)) for t in (span.begin, span.end)
-        ]
+        ends = [span.begin, span.end]
         axes.fill_between(
             ends, span.low, span.high, color=SHADOW, alpha=0.2, linewidth=0
         )
         axes.plot(ends, [span.share, span.share], color=SHADOW, linewidth=2)
-    locator = AutoDateLocator(tz=UTC, maxticks=5)
-    axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=UTC))
+    ticks = time_ticks(spans[0].begin, spans[-1].end)
+    axes.set_xticks(*zip(*ticks, strict=True))
+    axes.set_xlabel("UTC")
     axes.set_ylim(0, 1.02)
     axes.yaxis.set_major_formatter(PercentFormatter(1))
 
@@ -69,8 +64,10 @@ def latencies(axes: Axes, shadow: ShadowSummary) -> None:
     _curve(axes, times.main_end, "main", MAIN)
     _curve(axes, times.shadow_end, "shadow", SHADOW)
     axes.set_xscale("log")
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda at, _: seconds(at)))
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    low, high = axes.get_xlim()
+    ticks = labelled(log_ticks(low, high), round_seconds)
+    axes.set_xticks(*zip(*ticks, strict=True))
+    axes.minorticks_off()
     axes.set_ylim(0, 1.02)
     axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.legend(frameon=False, loc="lower right")

@@ -1,7 +1,7 @@
 """The frame of a small chart: an area, ticks, and lines that they stand on."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import attrs
 
@@ -47,41 +47,6 @@ def across(low: float, high: float, *, is_log: bool = False) -> Axis:
 def upwards(low: float, high: float) -> Axis:
     """Return the axis from bottom to top."""
     return Axis(low, high, HEIGHT - BOTTOM, TOP)
-
-
-def round_ticks(low: float, high: float, most: int = 4) -> list[float]:
-    """
-    Return round numbers in a range.
-
-    Example:
-        >>> round_ticks(0, 0.93)
-        [0.0, 0.25, 0.5, 0.75]
-    """
-    rough = (high - low) / most
-    size = 10.0 ** math.floor(math.log10(rough))
-    step = next(size * m for m in (1, 2, 2.5, 5, 10) if size * m >= rough * 0.999)
-    first = math.ceil(low / step - 1e-9)
-    count = math.floor(high / step + 1e-9) - first
-    return [(first + i) * step for i in range(count + 1)]
-
-
-def log_ticks(low: float, high: float, most: int = 5) -> list[float]:
-    """
-    Return powers of ten in a range, and some between if these are few.
-
-    Example:
-        >>> [round(tick, 4) for tick in log_ticks(0.0015, 0.03)]
-        [0.002, 0.005, 0.01, 0.02]
-    """
-    begin, end = math.floor(math.log10(low)), math.ceil(math.log10(high))
-    found: list[float] = []
-    for parts in ((1,), (1, 3), (1, 2, 5)):
-        ticks = [10.0**p * m for p in range(begin, end + 1) for m in parts]
-        finer = [tick for tick in ticks if low <= tick <= high]
-        if found and len(finer) > most:
-            break
-        found = finer
-    return found[:: max(1, math.ceil(len(found) / most))]
 
 
 def frame(
@@ -133,10 +98,3 @@ def chart(title: str, says: str, *parts: Markup, note: str = "") -> Markup:
 def path(points: Iterable[tuple[float, float]]) -> Markup:
     """Return the ``d`` of a line through points."""
     return Markup("M" + "L".join(f"{x:.1f},{y:.1f}" for x, y in points))
-
-
-def labelled(
-    ticks: Iterable[float], words: Callable[[float], str]
-) -> list[tuple[float, str]]:
-    """Return ticks with what is written at them."""
-    return [(tick, words(tick)) for tick in ticks]

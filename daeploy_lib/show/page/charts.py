@@ -1,7 +1,5 @@
 """Agreement over time, latencies of both, and differences of numbers, as SVG."""
 
-from datetime import UTC, datetime
-
 from daeploy_lib.evidence.histogram import Histogram
 from daeploy_lib.evidence.numbers import NumberTotals
 from daeploy_lib.evidence.summary import CONFIDENCE, ShadowSummary
@@ -15,14 +13,16 @@ from daeploy_lib.show.page.axes import (
     across,
     chart,
     frame,
-    labelled,
-    log_ticks,
     path,
-    round_ticks,
     upwards,
 )
-
-_DAY = 86_400
+from daeploy_lib.show.ticks import (
+    labelled,
+    log_ticks,
+    round_seconds,
+    round_ticks,
+    time_ticks,
+)
 
 
 def agreement_chart(shadow: ShadowSummary) -> Markup:
@@ -49,20 +49,12 @@ def agreement_chart(shadow: ShadowSummary) -> Markup:
     return chart(
         "Agreement over time",
         f"Agreement in {len(spans)} spans of time",
-        frame(x, y, _times(begin, end), shares),
+        frame(x, y, time_ticks(begin, end), shares),
         *bands,
         *steps,
         note="UTC; the band is each span's interval."
         + (" Noise counts as differing here." if excused else ""),
     )
-
-
-def _times(begin: float, end: float) -> list[tuple[float, str]]:
-    pattern = "%H:%M:%S" if end - begin < 1800 else "%H:%M"  # noqa: PLR2004 - half an hour
-    if end - begin > _DAY:
-        pattern = "%d %b" if end - begin > 4 * _DAY else "%d %b %H:%M"
-    ticks = [begin + (end - begin) * part for part in (0.1, 0.5, 0.9)]
-    return labelled(ticks, lambda at: datetime.fromtimestamp(at, UTC).strftime(pattern))
 
 
 def latency_chart(shadow: ShadowSummary) -> Markup:
@@ -75,7 +67,7 @@ def latency_chart(shadow: ShadowSummary) -> Markup:
     low, high = min(values) / 1.1, max(values) * 1.1
     x, y = across(low, high, is_log=True), upwards(0, 1)
     shares = labelled([0, 0.5, 0.9, 1], lambda share: f"{100 * share:.0f} %")
-    ticks = labelled(log_ticks(low, high), _round_seconds)
+    ticks = labelled(log_ticks(low, high), round_seconds)
     late = _beyond(times.shadow_end)
     return chart(
         joined(
@@ -103,13 +95,6 @@ def _beyond(histogram: Histogram) -> int:
     points = series.cumulative(histogram)
     share = points[-1][1] if points else 0.0
     return round(histogram.count * (1 - share))
-
-
-def _round_seconds(value: float) -> str:
-    size, unit = (1, "s") if value >= 0.9995 else (1e-3, "ms")  # noqa: PLR2004
-    if value < 0.0009995:  # noqa: PLR2004 - a millisecond
-        size, unit = 1e-6, "µs"
-    return f"{value / size:.3g} {unit}"
 
 
 def difference_chart(numbers: NumberTotals) -> Markup:

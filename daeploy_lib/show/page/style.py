@@ -149,6 +149,8 @@ footer { margin-top: 4rem; color: var(--soft); font-size: .8125rem; }
   body { padding: 1.5rem 1rem 3rem; }
   th, td { padding-right: .8rem; }
   svg text { font-size: 12.5px; }
+  .inside td.path { min-width: 5.5rem; }
+  .inside td.value { min-width: 4rem; }
   details details { margin-left: .5rem; }
 }
 @media print {
