@@ -184,6 +184,7 @@ def test_a_report_cell_by_cell(project: str, folder: Path) -> None:
     [example] = ran.outputs("example.curl")
     assert "$.euros value: 69.12 -> 68.2\n" in example.text
     assert "/services/taxi/fare?km=29.6' " in example.text
+    assert ran.result("report.plot()", "image/png")
     [page] = re.findall(r"'(.*)'", ran.result("to_html"))
     assert "/services/taxi/fare?km=29.6" in Path(page).read_text("utf-8")
     [refusal] = ran.outputs("GateNotPassedError as error")
