@@ -74,16 +74,20 @@ class Latencies:
         if main.end > 0:
             self.ratio_end.add(other.end / main.end)
 
-    def add_all(self, main: Sequence[Timing], shadow: Sequence[Timing]) -> None:
+    def add_all(
+        self,
+        main_first: Sequence[float],
+        main_end: Sequence[float],
+        shadow_first: Sequence[float],
+        shadow_end: Sequence[float],
+    ) -> None:
         """Count requests that both answered, as ``add`` does, for less each."""
-        first, last = zip(*main, strict=True)
-        other_first, other_last = zip(*shadow, strict=True)
-        found = _counted(first, other_first)
+        found = _counted(main_first, shadow_first)
         for histogram, bins in zip(self._first_bytes, found, strict=True):
             histogram.add_counted(bins)
         # Answers that came at once: both are the same.
-        if (first, other_first) != (last, other_last):
-            found = _counted(last, other_last)
+        if (main_first, shadow_first) != (main_end, shadow_end):
+            found = _counted(main_end, shadow_end)
         for histogram, bins in zip(self._ends, found, strict=True):
             histogram.add_counted(bins)
 

@@ -4,20 +4,21 @@ One main and one shadow, as an event loop tells of them and a thread counts.
 What comes from an event loop is only taken; the recorder's thread adds it.
 """
 
-import itertools
 import time
 from collections.abc import Callable, Sequence
 
 from daeploy_lib.compare.path_matching import State
 from daeploy_lib.evidence.examples import Examples, example_of
-from daeploy_lib.evidence.latencies import Timing
 from daeploy_lib.evidence.sample import Match, Sample
 from daeploy_lib.evidence.store import Stored, encode
 from daeploy_lib.evidence.totals import Totals
 
-# Fields cost more than the rest: of the first pairs, then of one in so many.
-_FIRST = 500
-_EVERY = 16
+# Fields cost more than the rest: of about so many pairs a second they are collected,
+# and of so many bytes.
+_PAIRS_PER_SECOND = 50
+_BYTES_PER_SECOND = 200_000
+# A rate of fewer seconds says nothing.
+_SHORTEST = 0.05
 # Where a comparison ends to count differences: there may be others.
 _COUNTED = 1000
 # Samples with bodies that wait in the queue, of one pairing.
@@ -48,7 +49,9 @@ class Pairing:
         self.since = time.time()
         self._take = take
         self._redacted = redacted
-        self._asked = itertools.count()
+        self._asked = self._asked_bytes = 0
+        self._every = 1
+        self._looked_at = time.monotonic()
         self.begin_anew()
 
     def begin_anew(self) -> None:
@@ -63,21 +66,22 @@ class Pairing:
         """Take a sample; never blocks and never raises."""
         self._take(self, sample)
 
-    def add_match(self, status: int, main: Timing, shadow: Timing) -> None:
+    def add_match(self, match: Match) -> None:
+        """Take that both answered the same, without fields: as ``add``, for less."""
+        self._take(self, match)
+
+    def wants_fields(self, size: int) -> bool:
         """
-        Take that both answered the same, without fields: as ``add``, for less.
+        Return whether the fields of the next two answers are to be collected.
+
+        They are of all pairs as long as these are few, then of every so many.
 
         Args:
-            status: Of both; below 500.
-            main: How long main took.
-            shadow: How long the shadow took.
+            size: Bytes of an answer.
         """
-        self._take(self, Match(time.time(), status, main, shadow))
-
-    def wants_fields(self) -> bool:
-        """Return whether the fields of the next two answers are to be collected."""
-        place = next(self._asked)
-        return place < _FIRST or place % _EVERY == 0
+        self._asked += 1
+        self._asked_bytes += size
+        return self._asked % self._every == 0
 
     def wants_example(self, fingerprint: str) -> bool:
         """Return whether a sample of this shape is to have request and answers."""
@@ -93,9 +97,22 @@ class Pairing:
         """Whether anything was seen."""
         return self._is_used
 
-    def keep_no_promise(self) -> None:
-        """Note that no sample with bodies is on its way."""
-        self._promised = 0
+    def look(self, now: float) -> None:
+        """
+        Adapt to how many pairs there are; nothing of this pairing waits.
+
+        Args:
+            now: Seconds of a clock that only goes forward.
+        """
+        self._promised = 0  # what no sample has kept
+        seconds = now - self._looked_at
+        if seconds < _SHORTEST:
+            return
+        pairs, self._asked = self._asked, 0
+        size, self._asked_bytes = self._asked_bytes, 0
+        too_many = max(pairs / _PAIRS_PER_SECOND, size / _BYTES_PER_SECOND) / seconds
+        self._every = 1 + int(too_many)
+        self._looked_at = now
 
     def count_matches(self, matches: Sequence[Match]) -> None:
         """Add pairs of equal answers to the totals."""

@@ -122,10 +122,10 @@ class Recorder:
             with self._lock:
                 self._drain_slice()
             time.sleep(_PAUSE)
+        now = time.monotonic()
         for pairing in self._pairings:
-            # Promises that no sample kept.
             if not self._queue:
-                pairing.keep_no_promise()
+                pairing.look(now)
 
     def _drain_slice(self) -> None:
         matches: dict[Pairing, list[Match]] = {}
@@ -133,7 +133,7 @@ class Recorder:
         with contextlib.suppress(IndexError):
             while left > 0:
                 pairing, sample = self._queue.popleft()
-                if isinstance(sample, Match):
+                if isinstance(sample, tuple):
                     left -= 1
                     matches.setdefault(pairing, []).append(sample)
                 else:

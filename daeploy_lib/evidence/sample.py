@@ -1,7 +1,5 @@
 """What was seen of one request to main and to one shadow."""
 
-from typing import NamedTuple
-
 import attrs
 
 from daeploy_lib.compare.answer import Answer
@@ -31,21 +29,12 @@ class Request:
     body_bytes: int
 
 
-class Match(NamedTuple):
-    """
-    That both answered the same, about which there is little to say.
-
-    Attributes:
-        at: When, in seconds since 1970.
-        status: Of both; below 500.
-        main: How long main took.
-        shadow: How long the shadow took.
-    """
-
-    at: float
-    status: int
-    main: Timing
-    shadow: Timing
+Match = tuple[float, int, float, float, float, float]
+"""
+That both answered the same, about which there is little to say: when, in seconds
+since 1970; the status of both, below 500; seconds until main began to answer, and
+until it ended; the same of the shadow.
+"""
 
 
 @attrs.frozen

@@ -131,12 +131,12 @@ class Totals:
         if not matches:
             return
         self._outcomes["match"] += len(matches)
-        times, statuses, main, shadow = zip(*matches, strict=True)
+        times, statuses, *seconds = zip(*matches, strict=True)
         self._see(min(times), max(times))
         self.timeline.add_agreed(times)
         for status, n in Counter(statuses).items():
             self.statuses.add(f"{status} {status}", n)
-        self.latencies.add_all(main, shadow)
+        self.latencies.add_all(*seconds)
 
     def _count_statuses(self, main: int, shadow: int) -> None:
         self.statuses.add(f"{main} {shadow}")

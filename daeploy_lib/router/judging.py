@@ -64,19 +64,18 @@ class Comparing:
             # What is kept is redacted by the service's rules: these hide other fields.
             pair = pair._replace(may_be_kept=False)
         pairing = pair.pairing
-        wants_fields = pairing is not None and pairing.wants_fields()
+        wants_fields = pairing is not None and pairing.wants_fields(len(main.body))
         # As often for pairs that differ: else the fields would seem to differ more.
         max_fields = _MAX_FIELDS if wants_fields else 0
-        if not wants_fields and is_same(main, shadow, rules):
-            if pairing is None or main.status >= _SERVER_ERROR:
-                self._found(pair, MATCH, settle)
-            else:
-                settle(Outcome.match)
-                pairing.add_match(main.status, pair.main.timing, pair.shadow.timing)
+        is_equal = is_same(main, shadow, rules)
+        if is_equal and not wants_fields:
+            self._found_equal(pair, settle)
         elif is_quick(main, shadow, rules):
             self._found(pair, _compared(pair, rules, max_fields), settle)
         elif self._waiting < _MAX_WAITING:
             self._hand_over(pair, rules, max_fields, settle)
+        elif is_equal:
+            self._found_equal(pair, settle)
         else:
             missed = Comparison(Agreement.incomparable, Reason.failed)
             self._found(pair, missed, settle)
@@ -86,6 +85,15 @@ class Comparing:
         if self._thread is not None:
             self._thread.shutdown(wait=False)
             self._thread = None
+
+    def _found_equal(self, pair: Pair, settle: Settle) -> None:
+        pairing, main, shadow = pair.pairing, pair.main, pair.shadow
+        if pairing is None or main.status >= _SERVER_ERROR:
+            self._found(pair, MATCH, settle)
+            return
+        settle(Outcome.match)
+        times = main.first_byte_s, main.elapsed_s, shadow.first_byte_s
+        pairing.add_match((time(), main.status, *times, shadow.elapsed_s))
 
     def _found(self, pair: Pair, comparison: Comparison, settle: Settle) -> None:
         outcome = _OUTCOMES[comparison.agreement]

@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 
 from daeploy_lib.compare.answer import Answer
 from daeploy_lib.evidence.latencies import Timing
-from daeploy_lib.evidence.sample import Sample
+from daeploy_lib.evidence.sample import Match, Sample
 
 
 class Outcome(enum.StrEnum):
@@ -77,16 +77,16 @@ class Observation(NamedTuple):
 class Pairing(Protocol):
     """Takes the evidence of one main and one shadow."""
 
-    def add_match(self, status: int, main: Timing, shadow: Timing) -> None:
-        """Take that both answered the same, below 500; costs less than ``add``."""
+    def add_match(self, match: Match) -> None:
+        """Take that both answered the same; costs less than ``add``."""
         ...
 
     def add(self, sample: Sample) -> None:
         """Take what was seen of one request; costs next to nothing."""
         ...
 
-    def wants_fields(self) -> bool:
-        """Return whether fields of two equal answers are to be collected."""
+    def wants_fields(self, size: int) -> bool:
+        """Return whether fields of two answers of a size are to be collected."""
         ...
 
     def wants_example(self, fingerprint: str) -> bool:

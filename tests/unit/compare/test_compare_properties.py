@@ -189,10 +189,10 @@ def test_a_fault_of_ours_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_is_quick() -> None:
-    """Equal bytes of any size, and small bodies."""
+    """Small bodies; whether they are equal is asked before."""
     rules = ComparisonRules()
     large = answer(200, b"x" * 1_000_000)
-    assert is_quick(large, large, rules)
+    assert not is_quick(large, large, rules)
     assert not is_quick(large, answer(200, b"y"), rules)
     assert is_quick(json_answer(1), json_answer(2), rules)
     trying = ComparisonRules(unordered=["**"], absolute_tolerance=1)
