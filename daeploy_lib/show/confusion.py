@@ -6,9 +6,6 @@ import attrs
 
 from daeploy_lib.evidence.labels import LabelTotals
 
-MOST = 10
-"""Labels that have a row and a column of their own."""
-
 
 @attrs.frozen
 class Matrix:
@@ -26,9 +23,13 @@ class Matrix:
     rest: int
 
 
-def matrix(totals: LabelTotals) -> Matrix:
+def matrix(totals: LabelTotals, most: int = 10) -> Matrix:
     """
     Return the counts of the most frequent labels.
+
+    Args:
+        totals: All counts.
+        most: How many labels have a row and a column of their own.
 
     Example:
         >>> totals = LabelTotals()
@@ -42,7 +43,7 @@ def matrix(totals: LabelTotals) -> Matrix:
         seen[main] += n
         seen[shadow] += n
     ranked = sorted(seen.items(), key=lambda item: (-item[1], item[0]))
-    labels = tuple(label for label, _ in ranked[:MOST])
+    labels = tuple(label for label, _ in ranked[:most])
     counts = tuple(
         tuple(totals.confusion.get((main, shadow), 0) for shadow in labels)
         for main in labels

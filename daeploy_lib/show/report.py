@@ -1,6 +1,5 @@
 """The evidence about a service's shadows, to print, to look at and to judge."""
 
-import html
 import importlib
 import os
 from pathlib import Path
@@ -13,6 +12,7 @@ from daeploy_lib.evidence.gate import Gate
 from daeploy_lib.evidence.summary import ShadowSummary, Summary
 from daeploy_lib.evidence.verdict import Verdict
 from daeploy_lib.show import report_table
+from daeploy_lib.show.notebook_table import snippet
 from daeploy_lib.show.page.document import document
 from daeploy_lib.show.page.writing import write_whole
 
@@ -145,17 +145,4 @@ class Report(Summary):
         return str(self)
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th>{column}</th>" for column in report_table.COLUMNS)
-        body = "".join(
-            "<tr>"
-            + "".join(f"<td>{html.escape(c)}</td>" for c in report_table.row(shadow))
-            + "</tr>"
-            for shadow in self.shadows
-        )
-        notes = "".join(f"<p>{html.escape(n)}</p>" for n in report_table.notes(self))
-        # Notebooks take what stands between two dollars for a formula; paths have them.
-        return (
-            '<div class="mathjax_ignore tex2jax_ignore">'
-            f"<table><caption>{html.escape(report_table.title(self))}</caption>"
-            f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{notes}</div>"
-        )
+        return snippet(self)

@@ -10,7 +10,7 @@ from daeploy_lib.show.printable import printable
 from daeploy_lib.show.ranking import differing_labels, differing_numbers, ranked
 
 # Inches.
-_SIZE = (13, 3.8)
+_SIZE = (13, 4.0)
 _NAMED = 20
 
 

@@ -16,7 +16,8 @@ from daeploy_lib.show.ticks import labelled, log_ticks, round_seconds, time_tick
 SHADOW = "#3b7ddd"
 MAIN = "#8a909a"
 _TITLE = 48
-_LABEL = 14
+_LABEL = 12
+_LABELS = 8
 
 
 def title(axes: Axes, text: str) -> None:
@@ -100,20 +101,21 @@ def differences(axes: Axes, path: str, numbers: NumberTotals) -> None:
 
 def confusion(axes: Axes, path: str, labels: LabelTotals) -> None:
     """Draw which label of the shadow met which of main."""
-    made = matrix(labels)
+    made = matrix(labels, _LABELS)
     title(axes, path)
     if not made.labels:
         say(axes, "No labels were compared yet.")
         return
     most = max(max(row) for row in made.counts) or 1
-    axes.imshow(made.counts, cmap="Blues", vmin=0, vmax=most * 1.5)
+    axes.imshow(made.counts, cmap="Blues", vmin=0, vmax=most * 1.5, aspect="auto")
     for row, counts in enumerate(made.counts):
         for column, n in enumerate(counts):
             # The cells are light, whatever is around them.
-            axes.text(column, row, f"{n:,}", ha="center", va="center", color="#1b1d21")
+            words = f"{n:,}" if n else ""
+            axes.text(column, row, words, ha="center", va="center", color="#1b1d21")
     places = range(len(made.labels))
-    names = [printable(label, _LABEL) for label in made.labels]
-    turned = 45 if len(names) > 3 else 0  # noqa: PLR2004 - fit beside one another
+    names = [printable(printable(label), _LABEL) for label in made.labels]
+    turned = 90 if len(names) > 3 else 0  # noqa: PLR2004 - fit beside one another
     axes.set_xticks(places, names, parse_math=False, rotation=turned)
     axes.set_yticks(places, names, parse_math=False)
     axes.set_xlabel("shadow")

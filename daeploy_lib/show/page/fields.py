@@ -9,11 +9,15 @@ from daeploy_lib.show.confusion import Matrix, matrix
 from daeploy_lib.show.markup import Markup, element, joined
 from daeploy_lib.show.page.charts import difference_chart
 from daeploy_lib.show.page.tables import box, code, table
+from daeploy_lib.show.printable import printable
 from daeploy_lib.show.ranking import differing_labels, differing_numbers
 from daeploy_lib.show.report_table import percent, points
 
 _FIELDS = 40
 _DETAILED = 12
+_LABEL = 24
+# As many columns have room beside the text.
+_BESIDE = 5
 
 
 def differing(shadow: ShadowSummary) -> Markup:
@@ -114,47 +118,43 @@ def _number_field(path: str, totals: NumberTotals) -> Markup:
 
 def _label_field(path: str, totals: LabelTotals) -> Markup:
     made = matrix(totals)
-    agreed = percent(totals.agreement)
+    notes = [element("p", f"{percent(totals.agreement)} of {totals.count:,} agree.")]
+    if made.rest:
+        words = f"{made.rest:,} pairs of less frequent labels are not shown."
+        notes.append(element("p", words, class_="note"))
     return element(
         "div",
-        element(
-            "div",
-            element("h4", code(path)),
-            element("p", f"{agreed} of {totals.count:,} pairs agree."),
-            element(
-                "p",
-                f"{made.rest:,} pairs of less frequent labels are not shown.",
-                class_="note",
-            )
-            if made.rest
-            else joined(),
-        ),
+        element("div", element("h4", code(path)), *notes),
         element("div", _matrix(made)),
-        class_="field",
+        class_="field" if len(made.labels) <= _BESIDE else "field stacked",
     )
 
 
 def _matrix(made: Matrix) -> Markup:
     most = max((max(row) for row in made.counts), default=0) or 1
-    head = [element("th", label or NOTHING) for label in made.labels]
     rows = []
     for place, (label, counts) in enumerate(zip(made.labels, made.counts, strict=True)):
         cells = [
             element(
                 "td",
-                f"{n:,}",
+                f"{n:,}" if n else "",
                 class_="hit" if place == column else "off",
                 style=f"--a:{n / most:.2f}",
             )
             for column, n in enumerate(counts)
         ]
-        rows.append(element("tr", element("th", label or NOTHING), *cells))
+        rows.append(element("tr", _label(label), *cells))
     corner = element("th", "main ↓ shadow →", class_="corner")
+    head = element("tr", corner, *map(_label, made.labels))
     return box(
         element(
             "table",
-            element("thead", element("tr", corner, *head)),
+            element("thead", head),
             element("tbody", *rows),
             class_="matrix",
         )
     )
+
+
+def _label(label: str) -> Markup:
+    return element("th", printable(label, _LABEL) or NOTHING, title=label)

@@ -94,7 +94,9 @@ def _figure(name: str, value: str, more: str = "") -> Markup:
 def _ratio(name: str, estimate: Estimate) -> Markup:
     if estimate.value is None:
         return _figure(name, amounts.NOTHING)
-    return _figure(name, f"{estimate.value:.2f}", amounts.interval(estimate))
+    ends = amounts.interval(estimate)
+    value = f"{estimate.value:.2f}"
+    return _figure(name, value, "" if ends == amounts.NOTHING else ends)
 
 
 def _ends(estimate: Estimate) -> str:

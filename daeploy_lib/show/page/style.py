@@ -73,7 +73,7 @@ td.n, th.n { text-align: right; white-space: nowrap; }
 td.whole { white-space: nowrap; }
 td.path, td.value { overflow-wrap: anywhere; min-width: 9rem; }
 td.value { min-width: 7rem; }
-td.many { min-width: 13rem; }
+td.many { min-width: 9rem; }
 td.why { min-width: 11rem; color: var(--soft); }
 .noise td, .noise code { color: var(--soft); }
 .charts {
@@ -110,20 +110,18 @@ svg path.shadow { stroke: var(--shadow); }
 }
 .field > div { min-width: 0; }
 .field h4 { margin: 0 0 .5rem; }
+.stacked { display: block; }
 .matrix { min-width: 0; }
-.matrix th, .matrix .corner { white-space: nowrap; max-width: none; }
-.matrix td { padding: .3rem .6rem; border: 2px solid var(--paper); }
+.matrix th, .matrix td { padding: .3rem .6rem; border: 2px solid var(--paper); }
+.matrix th {
+  white-space: normal; overflow-wrap: anywhere; min-width: 3.75rem; max-width: 7rem;
+}
+.matrix tbody th { max-width: 10rem; }
+.matrix thead th { vertical-align: bottom; text-align: right; }
 .matrix .corner { white-space: nowrap; max-width: none; }
 .matrix td { text-align: right; min-width: 3rem; }
 .matrix td.hit { background: rgb(var(--hit) / calc(var(--a) * .45)); }
 .matrix td.off { background: rgb(var(--off) / calc(var(--a) * .6)); }
-.matrix thead th:not(.corner) {
-  max-width: 8rem;
-  white-space: normal;
-  vertical-align: bottom;
-  text-align: right;
-}
-.matrix tbody th { max-width: 10rem; white-space: normal; min-width: 3.5rem; }
 details { border-bottom: 1px solid var(--line); }
 summary { cursor: pointer; padding: .55rem 0; }
 summary:focus-visible { outline: 2px solid var(--shadow); outline-offset: 2px; }
