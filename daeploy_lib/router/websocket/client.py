@@ -28,8 +28,8 @@ class Client:
         scope: The server's.
         receive: The server's; the connect event has been taken.
         send: The server's.
-        on_message: Called with each message that was pulled.
-        on_close: Called once, when the client has ended the WebSocket.
+        heard: Called with each message that was pulled.
+        left: Called once, when the client has ended the WebSocket.
     """
 
     def __init__(
@@ -38,13 +38,13 @@ class Client:
         receive: Receive,
         send: Send,
         *,
-        on_message: Callable[[str | bytes], None],
-        on_close: Callable[[Close], None],
+        heard: Callable[[str | bytes], None],
+        left: Callable[[Close], None],
     ) -> None:
         self._scope = scope
         self._send = send
-        self._on_message = on_message
-        self._on_close = on_close
+        self._heard = heard
+        self._left = left
         self._inbound = Inbound(receive, self._on_event)
         self.offered: list[str] = list(scope.get("subprotocols") or ())
         """Its subprotocols, in its order."""
@@ -95,7 +95,7 @@ class Client:
     def _on_event(self, event: Event) -> None:
         if event["type"] == "websocket.receive":
             text = event.get("text")
-            self._on_message(text if text is not None else event.get("bytes") or b"")
+            self._heard(text if text is not None else event.get("bytes") or b"")
         else:
             code = event.get("code") or ABNORMAL
-            self._on_close(Close(code, event.get("reason") or ""))
+            self._left(Close(code, event.get("reason") or ""))

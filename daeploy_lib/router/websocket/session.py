@@ -71,11 +71,7 @@ class Session:
         self._settings = settings
         self._copies = SocketCopies(plan, state, settings, source, slots)
         self._client = Client(
-            scope,
-            receive,
-            send,
-            on_message=self._client_sent,
-            on_close=self._client_closed,
+            scope, receive, send, heard=self._client_sent, left=self._client_left
         )
         self._answer: asyncio.Future[Accepted | Denied] = self.loop.create_future()
         self._is_accepted = False
@@ -229,7 +225,7 @@ class Session:
 
     # Client to main
 
-    def _client_closed(self, close: Close) -> None:
+    def _client_left(self, close: Close) -> None:
         if self._is_over or self._from_main is not None:
             return
         self._from_client = close
@@ -240,7 +236,7 @@ class Session:
         if self._is_over or self._from_main is not None:
             return
         if not self._is_accepted:
-            self._stop_waiting(Refusal(400, "A message came before the handshake."))
+            self._stop_waiting(Refusal(400, "A message came before the answer."))
             return
         if message_size(message) > self._settings.limits.max_message_bytes:
             self._from_us = Close(TOO_BIG, "message too big")
