@@ -61,7 +61,8 @@ def test_there_are_examples_in_docstrings() -> None:
     assert sum(bool(test.examples) for test in found) >= 30
 
 
-DEPLOY, APP, ASSIGN, UNDO, RELAX, GATE, ADDRESSES, POLICY = blocks(README, "python")
+DEPLOY, APP, ASSIGN, UNDO, RELAX, REPORT, *LATER = blocks(README, "python")
+GATE, ADDRESSES, POLICY = LATER
 CURLS = [b for b in blocks(README, "console") if b.startswith("$ curl")]
 
 
@@ -157,6 +158,23 @@ def test_addresses_without_a_deployer() -> None:
     exec(POLICY, names)  # noqa: S102 - the README's words
     options = {name: names[name] for name in ("mirror", "limits", "timeouts")}
     assert ShadowRouter({}, **options).stats()["in_flight"] == 0
+
+
+def test_the_readmes_report(
+    state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends in a page and a figure, and in plain values."""
+    monkeypatch.chdir(tmp_path)
+    code = REPORT.replace("Deployer()", "given")
+    with Deployer(MemoryRuntime(), state=state, ephemeral=True) as deployer:
+        source = deployer.init("hello", tmp_path)
+        deployer.deploy("hello", "1.0.0", source)
+        deployer.deploy("hello", "2.0.0", source)
+        names: dict[str, Any] = {"given": deployer}
+        exec(code, names)  # noqa: S102 - the README's words
+    assert names["numbers"]["name"] == "hello"
+    assert (tmp_path / "hello.html").read_text("utf-8").startswith("<!doctype html>")
+    assert (tmp_path / "hello.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_readmes_gate(state: Path, tmp_path: Path) -> None:
