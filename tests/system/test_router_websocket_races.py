@@ -73,6 +73,33 @@ async def test_closes_that_cross_are_one_end(server: str) -> None:
         assert sums(found) == (50, 50, 50)
 
 
+async def test_a_server_that_cancels_leaves_nothing() -> None:
+    """It counts as a client that left; main's side and the copy end."""
+    ends: list[bool] = []
+
+    async def main(wire: Wire) -> None:
+        try:
+            await echo(wire)
+        finally:
+            ends.append(True)
+
+    async with routed(main, echo) as found:
+        async with connected(found.port) as client:
+            before = asyncio.all_tasks()
+            await client.send(opening())
+            assert (await client.head())[0] == 101
+            await client.send(masked(FIN_TEXT, b"x"))
+            assert await unmasked(client) == (FIN_TEXT, b"x")
+            for task in asyncio.all_tasks() - before:
+                if "run_asgi" in repr(task):
+                    task.cancel()
+            await until(lambda: ends, "main's end")
+        await found.quiet()
+        stats: Any = found.router.stats()
+        assert (stats["client_gone"], stats["relayed"]) == (1, 0)
+        assert found.outcomes() == {"client_gone": 1}
+
+
 async def test_many_that_are_open_stay_apart() -> None:
     """Five hundred at once: each hears its own answers, and pings end none of them."""
     count = 500

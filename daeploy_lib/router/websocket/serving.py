@@ -1,5 +1,6 @@
 """The way of a websocket scope through the router."""
 
+import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
@@ -62,6 +63,10 @@ class WebSockets:
                 await deny(scope, send, refused(refusal))
         except ClientGoneError:
             tally.client_gone += 1
+        except asyncio.CancelledError:
+            # The server gives up on the client, at its own end for one.
+            tally.client_gone += 1
+            raise
         except AnswerBrokenError as error:
             # Unlike an answer's, this end has reached the client in a frame.
             tally.broken += 1
