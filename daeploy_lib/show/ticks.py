@@ -30,7 +30,7 @@ def round_ticks(low: float, high: float, most: int = 4) -> list[float]:
     return [(first + i) * step for i in range(count + 1)]
 
 
-def log_ticks(low: float, high: float, most: int = 5) -> list[float]:
+def log_ticks(low: float, high: float, most: int = 4) -> list[float]:
     """
     Return powers of ten in a range, and some between if these are few.
 

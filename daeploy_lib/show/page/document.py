@@ -1,6 +1,6 @@
 """The whole page."""
 
-from daeploy_lib.evidence.summary import Summary
+from daeploy_lib.evidence.summary import ShadowSummary, Summary
 from daeploy_lib.show import amounts
 from daeploy_lib.show.markup import Markup, element, joined
 from daeploy_lib.show.page.shadow import shadow_section
@@ -13,11 +13,8 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
 _CLASSES = {
-    "EXCHANGES": "n",
-    "DROPPED": "n",
-    "AGREEMENT": "whole",
-    "P50 RATIO": "whole",
-    "P99 RATIO": "whole",
+    **dict.fromkeys(("EXCHANGES", "P50 RATIO", "P99 RATIO", "DROPPED"), "n"),
+    **dict.fromkeys(("SHADOW", "AGREEMENT", "ERRORS MAIN / SHADOW"), "whole"),
     "DIFFERS IN": "many",
 }
 
@@ -62,11 +59,19 @@ def document(summary: Summary, base_url: str) -> str:
 def _overview(summary: Summary) -> Markup:
     if len(summary.shadows) <= 1:
         return joined()
-    rows = [row(shadow) for shadow in summary.shadows]
+    rows = [_row(shadow) for shadow in summary.shadows]
     head = [name.capitalize() for name in COLUMNS]
-    columns = (_CLASSES.get(name) for name in COLUMNS)
-    lines = table(head, rows, columns=tuple(columns))
-    return joined(element("h3", "All shadows"), lines)
+    columns = tuple(_CLASSES.get(name) for name in COLUMNS)
+    return joined(element("h3", "All shadows"), table(head, rows, columns=columns))
+
+
+def _row(shadow: ShadowSummary) -> tuple[str, ...]:
+    # The intervals of the ratios stand below; fields need the room.
+    ratios = [
+        amounts.NOTHING if one.value is None else f"{one.value:.2f}"
+        for one in (shadow.p50_ratio, shadow.p99_ratio)
+    ]
+    return *row(shadow)[:4], *ratios, *row(shadow)[6:]
 
 
 def _sections(summary: Summary, base_url: str) -> list[Markup]:

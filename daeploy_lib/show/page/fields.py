@@ -22,7 +22,7 @@ _BESIDE = 5
 
 def differing(shadow: ShadowSummary) -> Markup:
     """Return what differs how often, and whether it is noise."""
-    found = shadow.differences
+    found = sorted(shadow.differences, key=lambda one: one.is_excused)
     if not found:
         return joined()
     shown = found[:_FIELDS]

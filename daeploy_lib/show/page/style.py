@@ -63,7 +63,7 @@ table {
   border-collapse: collapse; min-width: 100%; font-size: .875rem; overflow-wrap: normal;
 }
 th, td {
-  padding: .4rem 1.25rem .4rem 0; text-align: left; vertical-align: top;
+  padding: .4rem 1rem .4rem 0; text-align: left; vertical-align: top;
   border-bottom: 1px solid var(--line);
 }
 th:last-child, td:last-child { padding-right: 0; }

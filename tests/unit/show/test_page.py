@@ -269,3 +269,49 @@ def test_a_file_is_written_as_a_whole(tmp_path: Path) -> None:
     with pytest.raises(IsADirectoryError):
         made.to_html(tmp_path / "folder")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["folder", file.name]
+
+
+def test_noise_stands_last_and_says_why(tmp_path: Path) -> None:
+    """However often it is seen."""
+    made, control = Totals(), Totals()
+    for n in range(300):
+        fields = [("$.at", "value"), *([("$.bug", "value")] if n % 9 == 0 else [])]
+        made.add("differ", at=1.7e9, differences=fields)
+        control.add("differ", at=1.7e9, differences=[("$.at", "value")])
+    found = summarise("2.0.0", made, control=control)
+    text = read(page(tmp_path, found)).text
+    assert "yes main differs from itself in the same way" in text
+    assert "no main never differs from itself there" in text
+    assert text.index("$.bug value") < text.index("$.at value")
+    assert "Noise counts as differing here." in text
+
+
+def test_many_fields_labels_and_shapes_are_bounded(tmp_path: Path) -> None:
+    """Of too many the first are shown, and the number of the others is said."""
+    made = Totals()
+    for n in range(60):
+        fields = [Pair(f"$.n{n}", 0, 1), Pair("$.label", f"l{n}", f"l{n + 1}")]
+        made.add("differ", differences=[(f"$.n{n}", "value")], fields=fields)
+        made.statuses.add(f"2{n:02} 500")
+    shapes = [
+        example(f"e{n}", fingerprint=f"{n}", entries=("a b",) * 9) for n in range(50)
+    ]
+    found = summarise("2.0.0", made, examples=shapes)
+    text = read(page(tmp_path, found)).text
+    assert "20 more are not shown." in text
+    assert "Of those that differ, 48 are not shown." in text
+    assert "pairs of less frequent labels are not shown." in text
+    assert "10 more kinds are not shown." in text
+    assert "5 more" in text
+    assert "others" in text
+
+
+@pytest.mark.parametrize("hours", [0.1, 2, 30, 300])
+def test_times_are_written_as_the_span_needs(tmp_path: Path, hours: float) -> None:
+    """Seconds, minutes, or days."""
+    made = Totals()
+    for part in range(11):
+        made.add("match", at=1.7e9 + part * hours * 360)
+    text = read(page(tmp_path, summarise("2.0.0", made))).text
+    words = {0.1: r"22:1\d:\d\d", 2: "22:2", 30: "15 Nov 0", 300: "16 Nov"}[hours]
+    assert re.search(words, text)
