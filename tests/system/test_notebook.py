@@ -168,8 +168,8 @@ def test_a_report_cell_by_cell(project: str, folder: Path) -> None:
     assert ran.streams() <= {"stdout"}
     for words, count in (("travel(40)", 40), ("travel(360)", 400)):
         table = ran.result(words, "text/html")
-        assert "<td>2.0.0</td>" in table
-        assert f"<td>{count}</td>" in table
+        assert ">2.0.0</td>" in table
+        assert f">{count}</td>" in table
         assert "$.euros" in table
     [first] = ran.outputs("report.judge(gate)")
     assert first.text.startswith("Inconclusive after 40 exchanges")
