@@ -9,7 +9,13 @@ equal services end there.
 from collections.abc import Iterable
 
 from daeploy_lib.compare.answer import Answer
-from daeploy_lib.compare.bodies import add_types, compare_wholes, read_body, structures
+from daeploy_lib.compare.bodies import (
+    Body,
+    add_types,
+    compare_wholes,
+    read_body,
+    structures,
+)
 from daeploy_lib.compare.comparison import (
     MATCH,
     Agreement,
@@ -23,8 +29,9 @@ from daeploy_lib.compare.difference import Kind
 from daeploy_lib.compare.fields import pair_fields
 from daeploy_lib.compare.findings import Findings
 from daeploy_lib.compare.headers import values_of
-from daeploy_lib.compare.json_diff import JsonDiff, is_shallow
+from daeploy_lib.compare.json_diff import JsonDiff
 from daeploy_lib.compare.json_text import ABSENT
+from daeploy_lib.compare.nesting import is_shallow, is_shallow_text
 from daeploy_lib.compare.rules import ComparisonRules
 from daeploy_lib.compare.secret_names import (
     REDACTED,
@@ -118,8 +125,8 @@ def is_quick(main: Answer, shadow: Answer, rules: ComparisonRules) -> bool:
     Where it may take longer, it belongs into a thread.
     """
     size = len(main.body) + len(shadow.body)
-    if _codings(main) or _codings(shadow):
-        return size <= _QUICK_ENCODED_BYTES
+    if size > _QUICK_ENCODED_BYTES and (_codings(main) or _codings(shadow)):
+        return False
     if rules.unordered and not rules.tolerance.is_none:
         # Elements are tried against one another, and those in them again.
         return False
@@ -136,7 +143,8 @@ def _find(
     if not rules.is_equal_status(main.status, shadow.status):
         findings.add_shown("status", Kind.status, str(main.status), str(shadow.status))
         return ()
-    _find_headers(main, shadow, rules, findings)
+    if main.headers != shadow.headers:
+        _find_headers(main, shadow, rules, findings)
     if rules.paths is not None and rules.paths.is_ignored:
         return ()
     if not (main.is_whole and shadow.is_whole):
@@ -222,7 +230,7 @@ def _find_whole(
             rules.max_values,
             # Where "==" would go too deep depends on the version of Python.
             may_glance=not _may_have_booleans(one.content, other.content)
-            and is_shallow(left, rules.max_depth),
+            and _is_shallow(one, left, rules.max_depth),
         )
         diff.walk(left, right, findings, rules.paths)
         return _fields(left, right, rules, findings.show, max_fields)
@@ -251,6 +259,12 @@ def _fields(
     main: object, shadow: object, rules: ComparisonRules, show: Show, limit: int
 ) -> tuple[FieldPair, ...]:
     return pair_fields(main, shadow, limit, state=rules.paths, show=show)
+
+
+def _is_shallow(body: Body, value: object, max_depth: int) -> bool:
+    is_one_text = not (body.media.is_events or body.media.is_json_lines)
+    told = is_shallow_text(body.content, max_depth) if is_one_text else None
+    return is_shallow(value, max_depth) if told is None else told
 
 
 def _may_have_booleans(*contents: bytes) -> bool:

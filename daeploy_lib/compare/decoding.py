@@ -35,6 +35,8 @@ def codings_of(values: Sequence[bytes]) -> list[str]:
         >>> codings_of([b"Deflate, identity", b"gzip"])
         ['deflate', 'gzip']
     """
+    if not values:
+        return []
     names = [name.strip().lower() for value in values for name in value.split(b",")]
     return [n.decode("latin-1") for n in names if n and n != b"identity"]
 

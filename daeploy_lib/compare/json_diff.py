@@ -6,7 +6,9 @@ from a budget of values. To Python ``True`` is ``1``: ``==`` tells nothing but a
 scalars of the same type, and about objects and lists if no truth value is in them.
 """
 
-from typing import Any, Protocol
+from itertools import compress
+from operator import ne
+from typing import TYPE_CHECKING, Any, Protocol
 
 from daeploy_lib.compare.comparison import IncomparableError, Reason
 from daeploy_lib.compare.difference import Kind
@@ -16,10 +18,12 @@ from daeploy_lib.compare.path_matching import State
 from daeploy_lib.compare.path_syntax import Link
 from daeploy_lib.compare.unordered import Canonical, matched
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 # Those of which "same type and equal" says all; NaN falls through to the tolerance.
 _SCALARS = frozenset({str, int, float, bool, type(None)})
 _NUMBERS = frozenset({int, float})
-_CONTAINERS = frozenset({dict, list})
 _VALUE = Kind.value  # looked up once: it is the one that comes in thousands
 # Further down, what has been found equal or not is asked again too often.
 _GLANCE_DEPTH = 6
@@ -182,13 +186,15 @@ class JsonDiff:
         is_glance = depth < self._glance_depth
         depth += 1
         inner: list[_Pair] = []
-        for place, (left, right) in enumerate(zip(one, other, strict=False)):
+        places: Iterable[int] = range(min(len(one), len(other)))
+        if is_glance:  # of most lists no element differs: no step of Python's for each
+            places = compress(places, map(ne, one, other))
+        for place in places:
+            left, right = one[place], other[place]
             if left is right:
                 continue
-            if type(left) is type(right):
-                is_told = is_glance or type(left) in _SCALARS
-                if is_told and left == right:
-                    continue
+            if type(left) is type(right) in _SCALARS and left == right:
+                continue
             below = state and state.index(place)
             inner.append((left, right, (path, place), below, depth))
         return inner
@@ -235,27 +241,6 @@ class JsonDiff:
             )
             for step in steps
         ]
-
-
-def is_shallow(value: Any, max_depth: int) -> bool:
-    """
-    Return whether no more objects and lists are within one another.
-
-    Example:
-        >>> is_shallow([{"a": 1}], 2), is_shallow([{"a": 1}], 1)
-        (True, False)
-    """
-    level = [value] if type(value) in _CONTAINERS else []
-    for _ in range(max_depth):
-        level = [
-            inner
-            for outer in level
-            for inner in (outer.values() if type(outer) is dict else outer)
-            if type(inner) in _CONTAINERS
-        ]
-        if not level:
-            return True
-    return not level
 
 
 def members(value: Any) -> dict[str | int, Any]:

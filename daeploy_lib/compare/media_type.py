@@ -7,6 +7,7 @@ What a body says it is: media type and charset of RFC 9110, section 8.3.
     'iso8859-1'
 """
 
+import functools
 import re
 
 import attrs
@@ -96,7 +97,13 @@ class MediaType:
 
 def parse_media_type(value: bytes) -> MediaType:
     """Return what a Content-Type says; what is malformed in it is left out."""
-    text = value[:_MAX_LENGTH].decode("latin-1")
+    return _parse(value[:_MAX_LENGTH])
+
+
+# Bounded, as types come from services; these have few.
+@functools.lru_cache(maxsize=256)
+def _parse(value: bytes) -> MediaType:
+    text = value.decode("latin-1")
     name, semicolon, rest = text.partition(";")
     parameters: dict[str, str] = {}
     for match in _PARAMETER.finditer(f"{semicolon}{rest}"):

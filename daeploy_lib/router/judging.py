@@ -9,6 +9,7 @@ incomparable: a queue without end would be memory without end.
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from time import time
@@ -23,6 +24,10 @@ from daeploy_lib.router.outcome import Asked, Outcome, Pair, Settle
 _log = logging.getLogger(__name__)
 
 _MAX_WAITING = 64
+
+_SECRET_LINE = re.compile(
+    rb"^(?:%b): " % b"|".join(map(re.escape, sorted(SECRET_HEADERS))), re.MULTILINE
+)
 _SERVER_ERROR = 500
 
 # Of as many fields numbers and labels are collected.
@@ -180,6 +185,8 @@ def secrets_of(lines: bytes) -> list[str]:
         ['Bearer abcd', 'Bearer', 'abcd', 's=123; t=4', '123', '4']
     """
     found: list[str] = []
+    if _SECRET_LINE.search(lines) is None:
+        return found
     for line in lines.split(b"\r\n"):
         name, _, value = line.partition(b": ")
         if name in SECRET_HEADERS:
