@@ -151,3 +151,16 @@ def test_without_matplotlib_the_extra_is_named(
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ImportError, match=r"pip install 'daeploy-lib\[plot\]'"):
         report(shadow()).plot()
+
+
+def test_numbers_of_all_sizes_can_be_drawn() -> None:
+    """From the smallest to the largest, and times that nobody waited for."""
+    made = Totals()
+    for size in (1e-300, 1e-12, 1.0, -1e15, 1e99, -1e99):
+        pair = Pair("$.n", 0, size)
+        made.add("differ", at=1e11 - 1, fields=[pair], differences=[("$.n", "value")])
+    made.latencies.add(Timing(0, 0), None)
+    made.latencies.add(Timing(1e-9, 1e9), Timing(1e9, 1e-9))
+    figure = report(summarise("2.0.0", made)).plot()
+    assert titles(figure)[2] == "$.n: shadow minus main"
+    assert image(figure).startswith(PNG)

@@ -174,3 +174,12 @@ def test_what_is_too_long_ends_with_an_ellipsis() -> None:
     """At the limit, not beyond."""
     assert printable("a" * 10, 10) == "a" * 10
     assert printable("a" * 11, 10) == "a" * 9 + "…"
+
+
+def test_a_notebook_shows_it_by_day_and_by_night() -> None:
+    """Styled without a sheet, which some notebooks drop, or colours of its own."""
+    page = report(totals(1, 1))._repr_html_()
+    assert "<style" not in page
+    assert 'style="' in page
+    assert "#" not in page
+    assert "overflow-x:auto" in page
