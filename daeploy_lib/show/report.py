@@ -30,8 +30,8 @@ class Report(Summary):
     AGREEMENT (with its always-valid interval), ERRORS MAIN / SHADOW, P50 RATIO and P99
     RATIO (the shadow's time to the end of an answer over main's), DROPPED, DIFFERS IN
     (fields, and the share of the compared exchanges they differ in).
-    ``report["2.0.0"]`` is one shadow, with all of its numbers. ``to_html`` writes all of
-    them as a page, ``plot`` draws the most telling ones.
+    ``report["2.0.0"]`` is one shadow, with all of its numbers. ``to_html`` writes
+    all of them as a page, ``plot`` draws the most telling ones.
 
     Example:
         >>> print(Report("hello", "1.0.0", None, ()))
