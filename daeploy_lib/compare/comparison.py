@@ -62,6 +62,10 @@ class IncomparableError(Exception):
         self.reason = reason
 
 
+MAX_COUNTED = 1000
+"""Where counting differences ends, a bound on what they cost: there may be others."""
+
+
 @attrs.frozen
 class FieldPair:
     """
@@ -100,6 +104,11 @@ class Comparison:
     count: int = 0
     shape: Shape | None = None
     fields: tuple[FieldPair, ...] = ()
+
+    @property
+    def is_all_counted(self) -> bool:
+        """Whether there are no more differences than were counted."""
+        return self.count < MAX_COUNTED
 
     @property
     def is_match(self) -> bool:

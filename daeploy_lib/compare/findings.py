@@ -1,13 +1,17 @@
 """What a comparison has found so far, within bounds."""
 
-from daeploy_lib.compare.comparison import MATCH, Agreement, Comparison, FieldPair
+from daeploy_lib.compare.comparison import (
+    MATCH,
+    MAX_COUNTED,
+    Agreement,
+    Comparison,
+    FieldPair,
+)
 from daeploy_lib.compare.difference import Difference, Kind, shape_of
 from daeploy_lib.compare.json_text import ABSENT
 from daeploy_lib.compare.path_syntax import Generaliser, Link, show_path
 from daeploy_lib.compare.showing import Show
 
-MAX_COUNTED = 1000
-"""Differences that are counted: a bound on what they cost."""
 # Of one generalised path and kind; the rest only count.
 _MAX_ALIKE = 5
 

@@ -1,7 +1,8 @@
 """What differed how often: by field, and by shape, that is all fields at once."""
 
+import functools
 import hashlib
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Sequence
 from typing import Self
 
 from daeploy_lib.evidence import stored
@@ -31,6 +32,18 @@ def entry(path: str, kind: str) -> str:
     data = text.encode("utf-8", "surrogatepass")
     mark = hashlib.blake2s(data, digest_size=8).hexdigest()
     return f"{text[: _MAX_ENTRY - len(mark)]}{mark}"
+
+
+# Bounded, as paths come from answers; most of what differs, differs again.
+@functools.lru_cache(maxsize=256)
+def _called(
+    pairs: tuple[tuple[str, str], ...], is_whole: bool
+) -> tuple[Sequence[str], str]:
+    """Return what the entries of a shape are called, and the shape."""
+    entries = sorted({entry(path, kind) for path, kind in pairs})
+    is_whole = is_whole and 0 < len(entries) < _MAX_ENTRIES
+    entries = entries[:_MAX_ENTRIES]
+    return entries, _BETWEEN.join(entries if is_whole else [*entries, _MORE])
 
 
 class Differences:
@@ -67,12 +80,10 @@ class Differences:
             pairs: Generalised paths and kinds, as ``Shape.entries`` has them.
             is_whole: Whether they are all. More than 15 are never taken for all.
         """
-        entries = sorted({entry(path, kind) for path, kind in pairs})
-        is_whole = is_whole and 0 < len(entries) < _MAX_ENTRIES
-        entries = entries[:_MAX_ENTRIES]
+        entries, shape = _called(tuple(pairs), is_whole)
         for one in entries:
             self.fields.add(one)
-        self.shapes.add(_BETWEEN.join(entries if is_whole else [*entries, _MORE]))
+        self.shapes.add(shape)
         self.count += 1
 
     def explained_by(self, excused: Container[str]) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from daeploy_lib.compare.path_matching import State
 from daeploy_lib.evidence.examples import Examples, example_of
-from daeploy_lib.evidence.sample import Match, Sample
+from daeploy_lib.evidence.sample import Compared, Sample
 from daeploy_lib.evidence.store import Stored, encode
 from daeploy_lib.evidence.totals import Totals
 
@@ -19,8 +19,6 @@ _PAIRS_PER_SECOND = 50
 _BYTES_PER_SECOND = 200_000
 # A rate of fewer seconds says nothing.
 _SHORTEST = 0.05
-# Where a comparison ends to count differences: there may be others.
-_COUNTED = 1000
 # Samples with bodies that wait in the queue, of one pairing.
 _MAX_PROMISED = 8
 
@@ -38,7 +36,7 @@ class Pairing:
 
     def __init__(
         self,
-        take: Callable[["Pairing", Sample | Match], None],
+        take: Callable[["Pairing", Sample | Compared], None],
         name: str,
         main: str,
         shadow: str,
@@ -66,9 +64,9 @@ class Pairing:
         """Take a sample; never blocks and never raises."""
         self._take(self, sample)
 
-    def add_match(self, match: Match) -> None:
-        """Take that both answered the same, without fields: as ``add``, for less."""
-        self._take(self, match)
+    def add_compared(self, one: Compared) -> None:
+        """Take how most requests end: as ``add``, for less."""
+        self._take(self, one)
 
     def wants_fields(self, size: int) -> bool:
         """
@@ -114,9 +112,9 @@ class Pairing:
         self._every = 1 + int(too_many)
         self._looked_at = now
 
-    def count_matches(self, matches: Sequence[Match]) -> None:
-        """Add pairs of equal answers to the totals."""
-        self._totals.add_matches(matches)
+    def count_compared(self, many: Sequence[Compared]) -> None:
+        """Add what was compared to the totals."""
+        self._totals.add_compared(many)
         self._encoded, self._is_used = None, True
 
     def count(self, sample: Sample) -> None:
@@ -131,7 +129,7 @@ class Pairing:
             main=sample.main,
             shadow=sample.shadow,
             differences=shape.entries if shape else (),
-            is_whole=comparison is None or comparison.count < _COUNTED,
+            is_whole=comparison is None or comparison.is_all_counted,
             fields=comparison.fields if comparison else (),
         )
         self._encoded, self._is_used = None, True

@@ -19,15 +19,15 @@ from pathlib import Path
 
 from daeploy_lib.compare.path_matching import State
 from daeploy_lib.evidence.pairing import Pairing
-from daeploy_lib.evidence.sample import Match, Sample
+from daeploy_lib.evidence.sample import Compared, Sample
 from daeploy_lib.evidence.store import Stored, Writer, fold
 
 _log = logging.getLogger(__name__)
 
 _MAX_QUEUED = 20_000
-# In one slice so many samples are added; equal answers cost a tenth.
+# In one slice so many samples are added; what was only compared costs a tenth.
 _SLICE = 20
-_MATCHES_PER_SAMPLE = 10
+_COMPARED_PER_SAMPLE = 10
 # Between two slices: event loops that wait for the interpreter get it.
 _PAUSE = 0.0005
 _POLL = 0.1
@@ -65,7 +65,7 @@ class Recorder:
     def _begin(self) -> None:
         directory, project = self._directory, self._project
         self._writer = None if directory is None else Writer(directory, project)
-        self._queue: deque[tuple[Pairing, Sample | Match]] = deque()
+        self._queue: deque[tuple[Pairing, Sample | Compared]] = deque()
         self._lock = threading.Lock()
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -90,7 +90,7 @@ class Recorder:
         self._pairings.append(pairing)
         return pairing
 
-    def _take(self, pairing: Pairing, sample: Sample | Match) -> None:
+    def _take(self, pairing: Pairing, sample: Sample | Compared) -> None:
         # A new file would count again what is in the one that was let go of.
         if self._is_closed or len(self._queue) >= _MAX_QUEUED:
             self.lost += 1
@@ -128,19 +128,19 @@ class Recorder:
                 pairing.look(now)
 
     def _drain_slice(self) -> None:
-        matches: dict[Pairing, list[Match]] = {}
-        left = _SLICE * _MATCHES_PER_SAMPLE
+        compared: dict[Pairing, list[Compared]] = {}
+        left = _SLICE * _COMPARED_PER_SAMPLE
         with contextlib.suppress(IndexError):
             while left > 0:
                 pairing, sample = self._queue.popleft()
                 if isinstance(sample, tuple):
                     left -= 1
-                    matches.setdefault(pairing, []).append(sample)
+                    compared.setdefault(pairing, []).append(sample)
                 else:
-                    left -= _MATCHES_PER_SAMPLE
+                    left -= _COMPARED_PER_SAMPLE
                     self._count(partial(pairing.count, sample), 1)
-        for pairing, equal in matches.items():
-            self._count(partial(pairing.count_matches, equal), len(equal))
+        for pairing, many in compared.items():
+            self._count(partial(pairing.count_compared, many), len(many))
 
     def _count(self, counted: Callable[[], None], samples: int) -> None:
         self._is_changed = True

@@ -29,11 +29,14 @@ class Request:
     body_bytes: int
 
 
-Match = tuple[float, int, float, float, float, float]
+Entries = tuple[tuple[str, str], ...]
+
+Compared = tuple[float, int, int, float, float, float, float, Entries | None, bool]
 """
-That both answered the same, about which there is little to say: when, in seconds
-since 1970; the status of both, below 500; seconds until main began to answer, and
-until it ended; the same of the shadow.
+How most requests end: both answered, below 500, and were compared; neither fields
+nor an example are kept. When, in seconds since 1970; main's status, the shadow's;
+seconds until main began to answer, and until it ended; the same of the shadow; None
+if they agree, else what differs, as ``Shape.entries``, and whether that is all.
 """
 
 

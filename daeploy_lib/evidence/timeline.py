@@ -51,18 +51,19 @@ class Timeline:
         if not yes and not no:
             self._fit()
 
-    def add_agreed(self, times: Sequence[float]) -> None:
-        """Count exchanges that agreed, most of them of one span."""
+    def add_all(self, times: Sequence[float], agreed: Sequence[bool]) -> None:
+        """Count exchanges, most of them of one span; whether each of them agreed."""
         seconds = self.seconds
         first, last = min(times), max(times)
-        if not (first >= 0 and last < _LATEST and first // seconds == last // seconds):
-            for at in times:
-                self.add(at, agreed=True)
+        if first < 0 or last >= _LATEST or first // seconds != last // seconds:
+            for at, has_agreed in zip(times, agreed, strict=True):
+                self.add(at, agreed=has_agreed)
             return
-        self.add(first, agreed=True)
-        place = int(first) // self.seconds
-        yes, no = self._spans[place]
-        self._spans[place] = (yes + len(times) - 1, no)
+        self.add(first, agreed=agreed[0])
+        yes, no = self._spans[int(first) // self.seconds]
+        more = sum(agreed[1:])
+        counts = yes + more, no + len(agreed) - 1 - more
+        self._spans[int(first) // self.seconds] = counts
 
     def __iter__(self) -> Iterator[tuple[int, int, int]]:
         """Yield begin in seconds since 1970, agreeing exchanges, others."""

@@ -9,7 +9,7 @@ from daeploy_lib.evidence.counts import Counts
 from daeploy_lib.evidence.differences import Differences
 from daeploy_lib.evidence.fields import FieldTotals, Pair
 from daeploy_lib.evidence.latencies import Latencies, Timing
-from daeploy_lib.evidence.sample import Match
+from daeploy_lib.evidence.sample import Compared
 from daeploy_lib.evidence.timeline import Timeline
 
 COMPARED = ("match", "differ")
@@ -121,22 +121,28 @@ class Totals:
         for pair in fields:
             self.fields.add(pair.path, pair.main, pair.shadow)
 
-    def add_matches(self, matches: Sequence[Match]) -> None:
+    def add_compared(self, many: Sequence[Compared]) -> None:
         """
-        Count exchanges with equal answers, as ``add`` does, for a fraction of it.
+        Count exchanges whose answers were compared, as ``add`` does, for less each.
 
         Args:
-            matches: Of statuses below 500.
+            many: Of statuses below 500.
         """
-        if not matches:
+        if not many:
             return
-        self._outcomes["match"] += len(matches)
-        times, statuses, *seconds = zip(*matches, strict=True)
+        times, mains, shadows, *seconds, differing, _ = zip(*many, strict=True)
+        agreed = sum(entries is None for entries in differing)
+        self._outcomes["match"] += agreed
+        self._outcomes["differ"] += len(many) - agreed
         self._see(min(times), max(times))
-        self.timeline.add_agreed(times)
-        for status, n in Counter(statuses).items():
-            self.statuses.add(f"{status} {status}", n)
+        self.timeline.add_all(times, [entries is None for entries in differing])
+        for (main, shadow), n in Counter(zip(mains, shadows, strict=True)).items():
+            self.statuses.add(f"{main} {shadow}", n)
         self.latencies.add_all(*seconds)
+        if agreed < len(many):
+            for *_, entries, is_whole in many:
+                if entries is not None:
+                    self.differences.add(entries, is_whole=is_whole)
 
     def _count_statuses(self, main: int, shadow: int) -> None:
         self.statuses.add(f"{main} {shadow}")

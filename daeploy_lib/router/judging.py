@@ -74,13 +74,13 @@ class Comparing:
         max_fields = _MAX_FIELDS if wants_fields else 0
         is_equal = is_same(main, shadow, rules)
         if is_equal and not wants_fields:
-            self._found_equal(pair, settle)
+            self._found(pair, MATCH, settle)
         elif is_quick(main, shadow, rules):
             self._found(pair, _compared(pair, rules, max_fields), settle)
         elif self._waiting < _MAX_WAITING:
             self._hand_over(pair, rules, max_fields, settle)
         elif is_equal:
-            self._found_equal(pair, settle)
+            self._found(pair, MATCH, settle)
         else:
             missed = Comparison(Agreement.incomparable, Reason.failed)
             self._found(pair, missed, settle)
@@ -91,20 +91,32 @@ class Comparing:
             self._thread.shutdown(wait=False)
             self._thread = None
 
-    def _found_equal(self, pair: Pair, settle: Settle) -> None:
-        pairing, main, shadow = pair.pairing, pair.main, pair.shadow
-        if pairing is None or main.status >= _SERVER_ERROR:
-            self._found(pair, MATCH, settle)
-            return
-        settle(Outcome.match)
-        times = main.first_byte_s, main.elapsed_s, shadow.first_byte_s
-        pairing.add_match((time(), main.status, *times, shadow.elapsed_s))
-
     def _found(self, pair: Pair, comparison: Comparison, settle: Settle) -> None:
         outcome = _OUTCOMES[comparison.agreement]
         settle(outcome)
-        if pair.pairing is not None:
-            pair.pairing.add(_sample(pair, outcome, comparison))
+        pairing, main, shadow = pair.pairing, pair.main, pair.shadow
+        if pairing is None:
+            return
+        shape = comparison.shape
+        is_example = (
+            shape is not None
+            and pair.may_be_kept
+            and pairing.wants_example(shape.fingerprint)
+        )
+        is_plain = main.status < _SERVER_ERROR and shadow.status < _SERVER_ERROR
+        has_more = is_example or comparison.fields or comparison.reason
+        if not is_plain or has_more:
+            pairing.add(_sample(pair, outcome, comparison, is_example=is_example))
+            return
+        pairing.add_compared(
+            (
+                *(time(), main.status, shadow.status),
+                *(main.first_byte_s, main.elapsed_s),
+                *(shadow.first_byte_s, shadow.elapsed_s),
+                None if shape is None else shape.entries,
+                comparison.is_all_counted,
+            )
+        )
 
     def _hand_over(
         self, pair: Pair, rules: ComparisonRules, max_fields: int, settle: Settle
@@ -125,17 +137,11 @@ class Comparing:
         done.add_done_callback(arrived)
 
 
-def _sample(pair: Pair, outcome: Outcome, comparison: Comparison) -> Sample:
-    main, shadow, pairing = pair.main, pair.shadow, pair.pairing
-    request = None
-    shape = comparison.shape
-    if (
-        shape
-        and pairing is not None
-        and pair.may_be_kept
-        and pairing.wants_example(shape.fingerprint)
-    ):
-        request = _request(pair.asked)
+def _sample(
+    pair: Pair, outcome: Outcome, comparison: Comparison, *, is_example: bool
+) -> Sample:
+    main, shadow = pair.main, pair.shadow
+    request = _request(pair.asked) if is_example else None
     return Sample(
         outcome,
         time(),

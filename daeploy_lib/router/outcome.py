@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 
 from daeploy_lib.compare.answer import Answer
 from daeploy_lib.evidence.latencies import Timing
-from daeploy_lib.evidence.sample import Match, Sample
+from daeploy_lib.evidence.sample import Compared, Sample
 
 
 class Outcome(enum.StrEnum):
@@ -77,8 +77,8 @@ class Observation(NamedTuple):
 class Pairing(Protocol):
     """Takes the evidence of one main and one shadow."""
 
-    def add_match(self, match: Match) -> None:
-        """Take that both answered the same; costs less than ``add``."""
+    def add_compared(self, one: Compared) -> None:
+        """Take how most requests end; costs less than ``add``."""
         ...
 
     def add(self, sample: Sample) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from daeploy_lib.compare import FieldPair
 from daeploy_lib.evidence import Timing, Totals
-from daeploy_lib.evidence.sample import Match
+from daeploy_lib.evidence.sample import Compared
 from daeploy_lib.evidence.totals import COMPARED, FAILED, MISSED, OUTCOMES
 from daeploy_lib.router.outcome import Outcome
 
@@ -225,26 +225,34 @@ def test_damage_is_a_value_error(way: Any, junk: object, gone: bool) -> None:
 TIMES = st.floats(0, 5000)
 
 
+ENTRIES = st.lists(st.tuples(st.sampled_from("abc"), st.just("value")), max_size=3)
+
+
 @given(
     st.lists(
         st.tuples(
             st.floats(1.7e9, 1.7e9 + 500),
             st.sampled_from([200, 204, 404]),
+            st.sampled_from([200, 404]),
             *[TIMES] * 4,
+            st.none() | ENTRIES.map(tuple),
+            st.booleans(),
         )
     )
 )
-def test_matches_count_together_as_they_do_alone(matches: list[Match]) -> None:
-    """Many at once give the same totals as one after another."""
+def test_many_count_together_as_they_do_alone(many: list[Compared]) -> None:
+    """At once they give the same totals as one after another."""
     together, alone = Totals(), Totals()
-    together.add_matches(matches)
-    for at, status, *seconds in matches:
+    together.add_compared(many)
+    for at, main_status, shadow_status, *seconds, entries, is_whole in many:
         alone.add(
-            "match",
+            "match" if entries is None else "differ",
             at=at,
-            main_status=status,
-            shadow_status=status,
+            main_status=main_status,
+            shadow_status=shadow_status,
             main=Timing(*seconds[:2]),
             shadow=Timing(*seconds[2:]),
+            differences=entries or (),
+            is_whole=is_whole,
         )
     assert together == alone
