@@ -39,6 +39,7 @@ from daeploy_lib.errors import (
 from daeploy_lib.evidence import Gate, Verdict
 from daeploy_lib.lifecycle.watching import Watch
 from daeploy_lib.router.policy import Limits, MirrorPolicy, Timeouts
+from daeploy_lib.router.replay import Replayed, replay
 from daeploy_lib.runtimes.base import Event, Runtime
 from daeploy_lib.runtimes.docker import DockerRuntime
 from daeploy_lib.shadow_router import ShadowRouter
@@ -69,6 +70,7 @@ __all__ = [
     "PythonImage",
     "Readiness",
     "RegistryError",
+    "Replayed",
     "Report",
     "Resources",
     "Route",
@@ -89,6 +91,7 @@ __all__ = [
     "VersionExistsError",
     "VersionNotFoundError",
     "Watch",
+    "replay",
 ]
 
 try:

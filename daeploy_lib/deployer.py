@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +24,7 @@ from daeploy_lib.domain.service import (
 )
 from daeploy_lib.domain.spec import Hardening, Mount, Readiness, Resources, Spec
 from daeploy_lib.errors import DaeployError
+from daeploy_lib.evidence.examples import Example
 from daeploy_lib.evidence.gate import Gate
 from daeploy_lib.lifecycle.assigning import assign, rollback
 from daeploy_lib.lifecycle.deploying import deploy
@@ -40,7 +41,9 @@ from daeploy_lib.lifecycle.project import Project, open_project
 from daeploy_lib.lifecycle.reporting import report_of
 from daeploy_lib.lifecycle.sweeping import sweep
 from daeploy_lib.lifecycle.watching import Watch
+from daeploy_lib.registry.records import not_deployed
 from daeploy_lib.registry.state import state_directory
+from daeploy_lib.router.replay import Replayed, replay
 from daeploy_lib.runtimes.base import OnEvent, Runtime
 from daeploy_lib.runtimes.docker import DockerRuntime
 from daeploy_lib.show.progress import progress
@@ -405,6 +408,45 @@ class Deployer:
             >>> _ = deployer.kill_all()
         """
         return report_of(evidence_of(self._open(), name))
+
+    def replay(
+        self,
+        name: str,
+        version: str,
+        example: Example,
+        *,
+        headers: Iterable[tuple[str, str]] = (),
+        timeout: float = 30.0,
+    ) -> Replayed:
+        """
+        Send the request of a report's example to one version again.
+
+        It goes to the version itself, past every router, and is no evidence.
+
+        Args:
+            name: The service.
+            version: Which version; that may also be main, or one that came later.
+            example: Of ``report(name)[version].examples``.
+            headers: To send as well, such as an ``authorization``: secrets are
+                never kept.
+            timeout: Seconds to wait.
+
+        Returns:
+            Its answer, whatever the status; see ``Replayed``.
+
+        Raises:
+            ServiceNotFoundError, VersionNotFoundError: If it is not deployed.
+            ValueError: If the request is not known in full, for it is redacted or too
+                long to be kept; or if a header or the timeout cannot be used.
+            TimeoutError: If the version did not answer in time.
+            ConnectionError: If it could not be reached, or broke off.
+        """
+        records = self._open().registry.versions()
+        record = find_record(records, name, version)
+        if not record.deployed.endpoints:
+            raise not_deployed(record)
+        address = record.deployed.endpoints[0]
+        return replay(example, address, headers=headers, timeout=timeout)
 
     def watch(self, name: str, *, gate: Gate, interval: float = 5.0) -> Watch:
         """

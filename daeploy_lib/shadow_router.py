@@ -184,8 +184,10 @@ class ShadowRouter:
         except Refusal as refusal:
             tally.refuse(refusal.status)
             await _send_refusal(scope, send, refusal)
-        except ClientGoneError:
+        except (ClientGoneError, asyncio.CancelledError) as error:
             tally.client_gone += 1
+            if isinstance(error, asyncio.CancelledError):
+                raise
         except AnswerBrokenError as error:
             tally.broken += 1
             _log.warning("An answer broke off: %s", error)

@@ -265,6 +265,7 @@ VALUES: dict[str, object] = {
     "Mount": daeploy_lib.Mount("/srv/models", "/models"),
     "PythonImage": daeploy_lib.PythonImage(),
     "Readiness": daeploy_lib.Readiness("/health", 5),
+    "Replayed": daeploy_lib.Replayed(200, (("a", "b"),), b"{}", 0.5),
     "Report": daeploy_lib.Report(
         "hello", "1", NOW, (summarise("2", Totals()), summarise("3", Totals()))
     ),

@@ -165,6 +165,21 @@ async def test_a_change_without_a_request_begins_anew_too(
     await router.aclose()
 
 
+async def test_an_example_is_asked_again(deployer: Deployer) -> None:
+    """Of any version, by its own address."""
+    router = ShadowRouter(deployer)
+    await ask(router, 1, b"/hello/predict?n=1")
+    await router.aclose()
+    [example] = deployer.report("hello")["2.0.0"].examples
+    for version in ("1.0.0", "2.0.0"):
+        again = deployer.replay("hello", version, example)
+        answered = json.loads(again.body)
+        assert (again.status, answered["version"]) == (200, version)
+        assert answered["path"] == "/predict?n=1"
+    with pytest.raises(VersionNotFoundError):
+        deployer.replay("hello", "9.0.0", example)
+
+
 async def test_a_service_that_was_killed_is_not_reported(deployer: Deployer) -> None:
     """What was seen of it speaks for no other."""
     router = ShadowRouter(deployer)
