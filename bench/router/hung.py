@@ -1,18 +1,15 @@
 """A shadow that accepts and never answers, beside one that is well."""
 
 import contextlib
-import json
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 
-import attrs
-
+from bench.router.loads import Seen, arriving, row_of, saturated
 from bench.router.peers import Peer, peer
 from bench.router.programs import OTHERS, free_port, running
 from bench.router.section import Section, Spread, judged, ratios
-from bench.router.upstreams import Upstream, settled, upstreams
+from bench.router.upstreams import Upstream, upstreams
 from bench.router.wrk import wrk
 
 LOAD = 0.4  # of what the router can do with a healthy shadow
@@ -23,24 +20,6 @@ WELL, AGAIN, HUNG, SHORT = (
     "hung shadow",
     "hung shadow, deadline 1 s instead of 30 s",
 )
-
-
-@attrs.frozen
-class Seen:
-    """
-    One round.
-
-    Attributes:
-        cpu: Seconds of the router's processor time for each request.
-        rate: Requests per second.
-        p50: Seconds.
-        p99: Seconds.
-    """
-
-    cpu: float
-    rate: float
-    p50: float
-    p99: float
 
 
 @contextlib.contextmanager
@@ -73,52 +52,18 @@ def hung(*, rounds: int, seconds: float) -> Section:
         full: dict[str, list[Seen]] = {kind: [] for kind in routers}
         for _ in range(rounds):
             for kind, each in routers.items():
-                full[kind].append(_saturated(each, main, seconds))
+                full[kind].append(saturated(each, main, seconds))
         rate = LOAD * Spread([seen.rate for seen in full[WELL]]).median
         fixed: dict[str, list[Seen]] = {kind: [] for kind in routers}
         # Many short rounds: what else the machine does spoils some of them.
         for _ in range(rounds * 2):
             for kind, each in routers.items():
-                fixed[kind].append(_arriving(each, main, rate, seconds))
-    rows = [_row(kind, "saturation", seen) for kind, seen in full.items()]
-    arriving = f"{rate:.0f} requests/s"
-    rows += [_row(kind, arriving, seen) for kind, seen in fixed.items()]
-    notes = [*_notes("at saturation", full), *_notes(f"at {arriving}", fixed)]
+                fixed[kind].append(arriving(each, main, rate, seconds))
+    rows = [row_of(kind, "saturation", seen) for kind, seen in full.items()]
+    at_rate = f"{rate:.0f} requests/s"
+    rows += [row_of(kind, at_rate, seen) for kind, seen in fixed.items()]
+    notes = [*_notes("at saturation", full), *_notes(f"at {at_rate}", fixed)]
     return Section("GET, a shadow that accepts and never answers", rows, notes)
-
-
-def _saturated(each: Peer, main: Upstream, seconds: float) -> Seen:
-    before, cpu = settled([main])[0], each.program.cpu_seconds()
-    load = wrk(f"http://127.0.0.1:{each.port}/one/predict", seconds)
-    count = settled([main])[0] - before
-    cpu = each.program.cpu_seconds() - cpu
-    return Seen(cpu / count, load.rate, load.p50, load.p99)
-
-
-def _arriving(each: Peer, main: Upstream, rate: float, seconds: float) -> Seen:
-    before, cpu = settled([main])[0], each.program.cpu_seconds()
-    words = [str(each.port), "/one/predict", str(rate), str(seconds)]
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.router.open_loop", *words],
-        check=True,
-        capture_output=True,
-        timeout=seconds + 30,
-    )
-    figures = json.loads(done.stdout)
-    count = settled([main])[0] - before
-    cpu = each.program.cpu_seconds() - cpu
-    return Seen(cpu / count, rate, figures["p50"], figures["p99"])
-
-
-def _row(kind: str, at: str, seen: list[Seen]) -> dict[str, str]:
-    return {
-        "shadow": kind,
-        "at": at,
-        "CPU µs/request": Spread([each.cpu for each in seen]).text(0, 1e6),
-        "requests/s": Spread([each.rate for each in seen]).text(0),
-        "p50 ms": Spread([each.p50 for each in seen]).text(2, 1e3),
-        "p99 ms": Spread([each.p99 for each in seen]).text(2, 1e3),
-    }
 
 
 def _notes(where: str, seen: dict[str, list[Seen]]) -> Iterator[str]:

@@ -7,6 +7,7 @@ from functools import partial
 from bench.router import needs
 from bench.router.comparing import comparing
 from bench.router.facts import facts
+from bench.router.faults import faults
 from bench.router.hung import hung
 from bench.router.idle import idle
 from bench.router.programs import CORES
@@ -27,6 +28,10 @@ def _hung(is_quick: bool) -> Section:
     return hung(rounds=2, seconds=1) if is_quick else hung(rounds=7, seconds=2)
 
 
+def _faults(is_quick: bool) -> Section:
+    return faults(rounds=2, seconds=1) if is_quick else faults(rounds=5, seconds=2)
+
+
 def _upload(is_quick: bool) -> Section:
     return upload(rounds=1, size=QUICK_SIZE) if is_quick else upload(rounds=5)
 
@@ -45,6 +50,7 @@ CASES: dict[str, Case] = {
     **{name: partial(_small, name) for name in ("one", "four", "post", "none")},
     **{name: partial(_comparing, name) for name in ("same", "differing")},
     "hung": _hung,
+    "faults": _faults,
     "upload": _upload,
     "idle": _idle,
 }

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 import httptools
 
 from daeploy_lib.router.failure import Failure
-from daeploy_lib.router.framing import AnswerFraming, Header, check_answer
+from daeploy_lib.router.framing import MAX_HEADERS, AnswerFraming, Header, check_answer
 from daeploy_lib.router.plain_answer import plain_answer
 
 if TYPE_CHECKING:
@@ -225,6 +225,8 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Note a header, or a trailer, which nobody gets."""
+        if len(self._headers) >= MAX_HEADERS:
+            raise ValueError("too many headers")  # the rest is not even looked at
         self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:

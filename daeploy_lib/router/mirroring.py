@@ -45,6 +45,10 @@ def start_copies(
             target.count(Outcome.dropped_in_flight)
             source.leave(slot)
             continue
+        if counts.failures_left <= 0 and counts.rests():
+            target.count(Outcome.not_ready)
+            source.leave(slot)
+            continue
         copy = Copy(
             state,
             target,

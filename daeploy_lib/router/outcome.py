@@ -2,7 +2,7 @@
 
 import enum
 from collections.abc import Callable, Mapping
-from time import time
+from time import monotonic, time
 from typing import NamedTuple, Protocol
 
 from daeploy_lib.compare.answer import Answer
@@ -24,7 +24,7 @@ class Outcome(enum.StrEnum):
         dropped_bytes: The shadow took an upload too slowly; its copy was aborted.
         not_sampled: The policy's sample left the request out.
         excluded: The policy, or the mark of a copy, keeps the request from it.
-        not_ready: The version was not ready.
+        not_ready: The version was not ready, or has failed too often to be asked now.
         main_failed: Main gave no complete answer, or did not want the whole
             request; the copy was not sent or was aborted.
         client_gone: The client left before the end; so did the copy.
@@ -164,23 +164,45 @@ def not_compared(pair: Pair, settle: Settle) -> None:
     settle(Outcome.incomparable)
 
 
+_MAX_FAILURES = 1000
+_FAILURES_PER_SECOND = 50
+
+
 class VersionTally:
     """
     Counts of one version as a shadow.
+
+    A copy that fails costs more than one that is answered: its connection. A shadow
+    that fails again and again is asked 50 times a second, after 1,000 failures.
 
     Attributes:
         requests: Requests of the service that this shadow could have got.
         in_flight: Copies under way.
         messages: It sent over WebSockets; all were thrown away.
+        failures_left: So many more copies may fail before it rests.
     """
 
-    __slots__ = ("_outcomes", "in_flight", "messages", "requests")
+    __slots__ = (
+        *("_outcomes", "_rested_at", "failures_left", "in_flight", "messages"),
+        "requests",
+    )
 
     def __init__(self) -> None:
+        self.failures_left = _MAX_FAILURES
+        self._rested_at = monotonic()
         self.requests = 0
         self.in_flight = 0
         self.messages = 0
         self._outcomes: dict[Outcome, int] = dict.fromkeys(Outcome, 0)
+
+    def rests(self) -> bool:
+        """Return whether it shall not be asked now, once no failures are left."""
+        now = monotonic()
+        allowed = int((now - self._rested_at) * _FAILURES_PER_SECOND)
+        if allowed:
+            self._rested_at = now
+            self.failures_left = min(allowed, _MAX_FAILURES)
+        return self.failures_left <= 0
 
     def count(self, outcome: Outcome) -> None:
         """Count how one pair ended."""

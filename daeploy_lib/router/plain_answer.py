@@ -48,8 +48,11 @@ def plain_answer(data: bytes) -> tuple[int, list[Header], bytes] | None:
         (200, [(b'content-length', b'2')], b'hi')
         >>> plain_answer(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nh")
     """
-    head, _, body = data.partition(_END_OF_HEAD)
-    first, *lines = head.split(_LINE_END)
+    head, end, body = data.partition(_END_OF_HEAD)
+    if not end:
+        return None
+    # One line too many is enough to know; a shadow may send them without end.
+    first, *lines = head.split(_LINE_END, MAX_HEADERS + 1)
     status = _statuses[first]
     # No loop of Python's own: of all fields, one lookup each is what it costs.
     fields = list(map(_field_of, lines))

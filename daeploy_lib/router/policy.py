@@ -206,8 +206,9 @@ class Limits:
         max_lag_bytes: How far one copy may lag behind main with an upload;
             past it that copy is aborted.
         max_bytes: Bytes that all copies of the router may hold together.
-        max_capture_bytes: How much longer a shadow's answer may be than main's
-            before the rest is not read.
+        max_capture_bytes: How much of an answer is kept to be compared; and how
+            much longer than main's a shadow's may be before the rest is not read,
+            which is also so when it is twice as long and 64 KiB more.
         max_header_bytes: Size of a request's headers, of its target, and of an
             answer's headers. Larger requests get 431 or 414, answers 502.
         max_message_bytes: Size of a WebSocket message, joined from its

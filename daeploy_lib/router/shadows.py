@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+# Of an answer to compare with a short one of main's: about one read.
+_SPARE_BYTES = 64 * 1024
+
 _OUTCOMES = {
     Failure.refused: Outcome.refused,
     Failure.connect_timeout: Outcome.timeout,
@@ -270,12 +273,15 @@ class Copy(Call):
     def failed(self, failure: Failure) -> None:
         """Settle."""
         super().failed(failure)
+        self._counts.failures_left -= 1
         self._settle(_OUTCOMES[failure])
 
     # Ends
 
     def _is_far_ahead(self) -> bool:
-        return self._body_bytes > self._main_bytes + self._limits.max_capture_bytes
+        # What is twice as long, and more, differs: reading on would only cost.
+        spare = min(self._limits.max_capture_bytes, self._main_bytes + _SPARE_BYTES)
+        return self._body_bytes > self._main_bytes + spare
 
     def _waits_for_client(self) -> bool:
         """Whether the shadow has taken all that the client has sent so far."""
@@ -289,6 +295,7 @@ class Copy(Call):
 
     def _cut(self) -> None:
         """Leave the rest of an answer unread that is longer than main's."""
+        self._counts.failures_left -= 1
         self.abort()
         self._answered(is_whole=False)
 

@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from daeploy_lib.domain.route import Route
+from daeploy_lib.router import outcome
 from daeploy_lib.router.marks import Marks
 from daeploy_lib.router.outcome import Observation, Outcome, Pair, Settle
 from daeploy_lib.router.policy import Limits, MirrorPolicy, Timeouts
@@ -338,6 +339,44 @@ async def test_a_much_longer_answer_is_not_read_to_its_end(is_late: bool) -> Non
         await until(lambda: it.outcomes() == {"incomparable": 1})
         assert it.version()["in_flight"] == 0
         assert sent < 24 * MIB
+
+
+async def test_a_shadow_that_fails_and_fails_is_asked_less(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each failure costs a connection; when it is well again it is asked again."""
+    now = [100.0]
+    monkeypatch.setattr(outcome, "monotonic", lambda: now[0])
+    monkeypatch.setattr(outcome, "_MAX_FAILURES", 20)
+    is_well = False
+
+    async def main(wire: Wire) -> None:
+        while True:
+            await wire.request()
+            await wire.send(answer(b"m"))
+
+    async def shadow(wire: Wire) -> None:
+        while True:
+            await wire.request()
+            await wire.send(answer(b"s") if is_well else b"\0garbage\r\n\r\n")
+
+    async with mirrored(main, shadow) as it:
+        asked = 0
+
+        async def ask(count: int) -> Mapping[str, int]:
+            nonlocal asked
+            for _ in range(count):
+                assert await it.ask() == b"m"
+                asked += 1
+                await until(lambda: sum(it.outcomes().values()) == asked)  # noqa: B023
+            return it.outcomes()
+
+        assert await ask(30) == {"shadow_error": 20, "not_ready": 10}
+        now[0] += 0.125
+        assert await ask(10) == {"shadow_error": 26, "not_ready": 14}
+        now[0] += 60
+        is_well = True
+        assert (await ask(40))["incomparable"] == 40
 
 
 async def test_a_marked_request_is_not_mirrored_again() -> None:
