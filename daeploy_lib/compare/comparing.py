@@ -55,6 +55,7 @@ def compare(
     *,
     secrets: Iterable[str] = (),
     max_fields: int = 0,
+    is_shown: bool = True,
 ) -> Comparison:
     """
     Compare a shadow's answer with main's.
@@ -73,6 +74,8 @@ def compare(
             credentials; those under four characters are passed over.
         max_fields: How many fields with numbers or labels to collect from two
             answers with equal statuses. With 0, equal bytes are not parsed.
+        is_shown: Whether to return differences; without, they are only counted and
+            have a shape.
 
     Example:
         >>> from daeploy_lib.compare.answer import answer
@@ -85,7 +88,7 @@ def compare(
     if not max_fields and is_same(main, shadow, rules):
         return MATCH
     show = Show(rules.hidden, tuple(secrets))
-    findings = Findings(show, rules.max_differences)
+    findings = Findings(show, rules.max_differences if is_shown else 0)
     fields: tuple[FieldPair, ...] = ()
     reason = Reason.none
     try:

@@ -118,6 +118,8 @@ class HeaderChoice:
         self, main: Headers, shadow: Headers
     ) -> Iterable[tuple[bytes, list[bytes], list[bytes]]]:
         """Yield name and values of the headers that differ, by name."""
+        if self.is_same(main, shadow):
+            return
         one, other = self._by_name(main), self._by_name(shadow)
         for name in sorted(one.keys() | other.keys()):
             left, right = one.get(name, []), other.get(name, [])

@@ -12,6 +12,7 @@ import logging
 import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from time import time
 
 from daeploy_lib.compare.comparing import compare, is_quick, is_same
@@ -76,7 +77,8 @@ class Comparing:
         if is_equal and not wants_fields:
             self._found(pair, MATCH, settle)
         elif is_quick(main, shadow, rules):
-            self._found(pair, _compared(pair, rules, max_fields), settle)
+            comparison, is_example = _compared(pair, rules, max_fields)
+            self._found(pair, comparison, settle, is_example=is_example)
         elif self._waiting < _MAX_WAITING:
             self._hand_over(pair, rules, max_fields, settle)
         elif is_equal:
@@ -91,18 +93,20 @@ class Comparing:
             self._thread.shutdown(wait=False)
             self._thread = None
 
-    def _found(self, pair: Pair, comparison: Comparison, settle: Settle) -> None:
+    def _found(
+        self,
+        pair: Pair,
+        comparison: Comparison,
+        settle: Settle,
+        *,
+        is_example: bool = False,
+    ) -> None:
         outcome = _OUTCOMES[comparison.agreement]
         settle(outcome)
         pairing, main, shadow = pair.pairing, pair.main, pair.shadow
         if pairing is None:
             return
         shape = comparison.shape
-        is_example = (
-            shape is not None
-            and pair.may_be_kept
-            and pairing.wants_example(shape.fingerprint)
-        )
         is_plain = main.status < _SERVER_ERROR and shadow.status < _SERVER_ERROR
         has_more = is_example or comparison.fields or comparison.reason
         if not is_plain or has_more:
@@ -127,12 +131,13 @@ class Comparing:
         loop = asyncio.get_running_loop()
         done = loop.run_in_executor(self._thread, _compared, pair, rules, max_fields)
 
-        def arrived(future: "asyncio.Future[Comparison]") -> None:
+        def arrived(future: "asyncio.Future[tuple[Comparison, bool]]") -> None:
             self._waiting -= 1
             if future.cancelled():
                 settle(Outcome.incomparable)
             else:
-                self._found(pair, future.result(), settle)
+                comparison, is_example = future.result()
+                self._found(pair, comparison, settle, is_example=is_example)
 
         done.add_done_callback(arrived)
 
@@ -169,17 +174,25 @@ def _request(asked: Asked) -> Request:
     )
 
 
-def _compared(pair: Pair, rules: ComparisonRules, max_fields: int) -> Comparison:
-    main, shadow = pair.main.answer, pair.shadow.answer
+def _compared(
+    pair: Pair, rules: ComparisonRules, max_fields: int
+) -> tuple[Comparison, bool]:
+    """Return the comparison, and whether the pair is to be kept as an example."""
+    main, shadow, pairing = pair.main.answer, pair.shadow.answer, pair.pairing
     assert main is not None  # noqa: S101 - the caller has looked
     assert shadow is not None  # noqa: S101
-    return compare(
-        main,
-        shadow,
-        rules,
-        secrets=secrets_of(pair.asked.lines),
-        max_fields=max_fields,
+    secrets = secrets_of(pair.asked.lines)
+    found = partial(
+        compare, main, shadow, rules, secrets=secrets, max_fields=max_fields
     )
+    # Values cost as much to show as to compare, and few are ever looked at.
+    comparison = found(is_shown=False)
+    shape = comparison.shape
+    if shape is None or pairing is None or not pair.may_be_kept:
+        return comparison, False
+    if not pairing.wants_example(shape.fingerprint):
+        return comparison, False
+    return found(is_shown=True), True
 
 
 def secrets_of(lines: bytes) -> list[str]:

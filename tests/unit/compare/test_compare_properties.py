@@ -201,3 +201,13 @@ def test_what_is_quick() -> None:
     assert not is_quick(one, other, trying)
     zipped = Answer(200, [(b"content-encoding", b"gzip")], b"x" * 5000, 5000)
     assert not is_quick(zipped, answer(200, b"y"), rules)
+
+
+@given(answers(), answers(), RULES)
+def test_what_is_not_shown_counts_all_the_same(
+    one: Answer, other: Answer, rules: ComparisonRules
+) -> None:
+    """Without values the same shape, count and agreement come out."""
+    shown = compare(one, other, rules)
+    counted = compare(one, other, rules, is_shown=False)
+    assert counted == attrs.evolve(shown, differences=())
