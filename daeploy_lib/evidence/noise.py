@@ -95,7 +95,9 @@ def _weigh(
     compared = max(totals.compared, count)
     interval = rate_interval(compared, count, alpha / 4)
     explained = rate_interval(max(control.compared, in_control), in_control, alpha / 4)
-    if control.compared < MIN_CONTROL:
+    if not control.compared:
+        why = "there is no control: main was never compared with itself"
+    elif control.compared < MIN_CONTROL:
         why = (
             f"main was compared with itself {control.compared} times, which is "
             f"fewer than {MIN_CONTROL}"

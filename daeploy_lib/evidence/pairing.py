@@ -13,8 +13,9 @@ from daeploy_lib.evidence.sample import Compared, Sample
 from daeploy_lib.evidence.store import Stored, encode
 from daeploy_lib.evidence.totals import Totals
 
-# Fields cost more than the rest: of about so many pairs a second they are collected,
-# and of so many bytes.
+# Fields cost more than the rest: they are collected of the first pairs, then of about
+# so many a second, and of so many bytes.
+_FIRST = 500
 _PAIRS_PER_SECOND = 50
 _BYTES_PER_SECOND = 200_000
 # A rate of fewer seconds says nothing.
@@ -47,6 +48,7 @@ class Pairing:
         self.since = time.time()
         self._take = take
         self._redacted = redacted
+        self._first = _FIRST
         self._asked = self._asked_bytes = 0
         self._every = 1
         self._looked_at = time.monotonic()
@@ -72,13 +74,17 @@ class Pairing:
         """
         Return whether the fields of the next two answers are to be collected.
 
-        They are of all pairs as long as these are few, then of every so many.
+        They are of all pairs at first and as long as these are few, then of every so
+        many.
 
         Args:
             size: Bytes of an answer.
         """
         self._asked += 1
         self._asked_bytes += size
+        if self._first:
+            self._first -= 1
+            return True
         return self._asked % self._every == 0
 
     def wants_example(self, fingerprint: str) -> bool:
