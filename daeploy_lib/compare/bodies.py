@@ -150,7 +150,8 @@ def _add_texts(
     main: Body, shadow: Body, one: str, other: str, findings: Findings
 ) -> None:
     # What should have had fields has secrets that no path leads to.
-    if any(b.media.is_json or b.media.is_json_lines for b in (main, shadow)):
+    has_fields = any(b.media.is_json or b.media.is_json_lines for b in (main, shadow))
+    if has_fields or findings.show.redacted is not None:
         _compare_bytes(main, shadow, findings, Kind.value)
         return
     findings.add_shown("$", Kind.value, *show_texts(findings.show, one, other))

@@ -46,6 +46,8 @@ _MAX_HEADER_NAME = 64
 _QUICK_BYTES = 8 * 1024
 # A kilobyte can hold a megabyte.
 _QUICK_ENCODED_BYTES = 2 * 1024
+# What is within one another is written again for each of those around it.
+_QUICK_UNORDERED_BYTES = 1024
 
 
 def compare(
@@ -130,9 +132,9 @@ def is_quick(main: Answer, shadow: Answer, rules: ComparisonRules) -> bool:
     size = len(main.body) + len(shadow.body)
     if size > _QUICK_ENCODED_BYTES and (_codings(main) or _codings(shadow)):
         return False
-    if rules.unordered and not rules.tolerance.is_none:
+    if rules.unordered:
         # Elements are tried against one another, and those in them again.
-        return False
+        return rules.tolerance.is_none and size <= _QUICK_UNORDERED_BYTES
     return size <= _QUICK_BYTES
 
 

@@ -10,6 +10,7 @@ import attrs
 from daeploy_lib.compare.headers import DEFAULT_HEADERS, HeaderChoice, header_names
 from daeploy_lib.compare.numbers import Tolerance
 from daeploy_lib.compare.path_matching import State, compile_paths
+from daeploy_lib.compare.path_syntax import wildcard
 from daeploy_lib.compare.statuses import StatusGroup, equal_groups, status_groups
 
 MIB = 1024 * 1024
@@ -200,5 +201,4 @@ class ComparisonRules:
 
 
 def _pattern(path: str) -> re.Pattern[bytes]:
-    parts = [re.escape(part.encode("ascii")) for part in path.split("*")]
-    return re.compile(b".*".join(parts), re.DOTALL)
+    return re.compile(wildcard(path).encode("ascii"), re.DOTALL)

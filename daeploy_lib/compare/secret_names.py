@@ -59,3 +59,33 @@ def is_secret(name: str, value: object) -> bool:
         return True
     is_text = name.lower() == _AMBIGUOUS and isinstance(value, str)
     return is_text and _LONG_TOKEN.fullmatch(str(value)) is not None
+
+
+# A name, what may stand between it and its value in a form, a URL, a header, JSON in
+# a string; the value, up to where that would end. All of bounded length.
+_BLANK = r"(?:[\"'\\\s]|%22|%27|%20|\+){0,6}"
+_NAMED = re.compile(
+    r"((?:passw(?:or)?d|passphrase|secret|api[-_]?key|access[-_]?key|private[-_]?key"
+    r"|credential|authorization|cookie|session[-_]?id|csrf|xsrf|signature"
+    r"|(?:\b|_|-)(?:access|refresh|id|auth|security|csrf)?[-_]?token|\bjwt|\bpwd)"
+    rf"[\w.-]{{0,40}}{_BLANK}(?:[=:]|%3[ADad]){_BLANK})"
+    r"[^\s\"'\\&;,<>{}\[\]]+",
+    re.IGNORECASE,
+)
+_IN_URL = re.compile(r"(//[^/\s:@]{0,100}:)[^/\s@]{1,200}@")
+
+
+def mask_named(text: str) -> str:
+    """
+    Return a text without the values that are named as secrets in it.
+
+    Example:
+        >>> mask_named("https://h/?n=1&api_key=hunter2")
+        'https://h/?n=1&api_key=[redacted]'
+        >>> mask_named('{"password": "hunter2"}'), mask_named("a secret: none")
+        ('{"password": "[redacted]"}', 'a secret: [redacted]')
+    """
+    if "=" not in text and ":" not in text and "%" not in text:
+        return text
+    text = _NAMED.sub(rf"\1{REDACTED}", text)
+    return _IN_URL.sub(rf"\1{REDACTED}@", text)

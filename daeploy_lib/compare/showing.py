@@ -19,7 +19,12 @@ import attrs
 
 from daeploy_lib.compare.path_matching import State, follow
 from daeploy_lib.compare.path_syntax import Link, is_encodable, steps_of
-from daeploy_lib.compare.secret_names import REDACTED, is_secret, is_secret_name
+from daeploy_lib.compare.secret_names import (
+    REDACTED,
+    is_secret,
+    is_secret_name,
+    mask_named,
+)
 
 MAX_SHOWN = 200
 """Characters of a value that are shown."""
@@ -52,10 +57,10 @@ class Show:
     secrets: tuple[str, ...] = attrs.field(default=(), converter=_usable)
 
     def mask(self, text: str) -> str:
-        """Return a text without secrets."""
+        """Return a text without secrets, those that are named in it included."""
         for secret in self.secrets:
             text = text.replace(secret, REDACTED)
-        return text
+        return mask_named(text)
 
     def path(self, path: Link) -> Link:
         """Return a path without secrets in its names."""
@@ -208,6 +213,10 @@ def show_texts(show: Show, one: str, other: str) -> tuple[str, str]:
         >>> show_texts(Show(), "hello", "hallo")
         ('"hello"', '"hallo"')
     """
+    # Whole: what names a secret may stand far before it.
+    one, other = show.mask(one), show.mask(other)
+    if one == other:
+        return REDACTED, REDACTED
     at = first_difference(one, other)
     return show.text(one, at), show.text(other, at)
 

@@ -27,6 +27,8 @@ _MAX_DEPTH = 64
 _PARTS = re.compile(r"[\s;,=]+")
 # A shorter part of a header's value is a word such as "Bearer".
 _MIN_PART = 8
+_MIN_CRUMB = 4
+_BETWEEN = re.compile("([&;])")
 
 
 @attrs.frozen
@@ -54,9 +56,10 @@ class Body:
 
 def is_secret_header(name: str) -> bool:
     """Return whether a header's value is never kept."""
-    return name.lower().encode("latin-1", "replace") in SECRET_HEADERS or (
-        is_secret_name(name)
-    )
+    name = name.lower()
+    is_known = name.encode("latin-1", "replace") in SECRET_HEADERS
+    # What a body calls a token may be a word of a language.
+    return is_known or name.endswith(("token", "signature")) or is_secret_name(name)
 
 
 def secrets_in(headers: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
@@ -65,7 +68,8 @@ def secrets_in(headers: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
     for name, value in headers:
         if not is_secret_header(name):
             continue
-        parts = [part for part in _PARTS.split(value) if len(part) >= _MIN_PART]
+        least = _MIN_CRUMB if name.lower() == "cookie" else _MIN_PART
+        parts = [part for part in _PARTS.split(value) if len(part) >= least]
         found.update([value, *parts])
         scheme, _, rest = value.partition(" ")
         if scheme.lower() == "basic":
@@ -92,11 +96,14 @@ def redact_query(query: str, show: Show) -> str:
         'n=3&api_key=[redacted]'
     """
     kept = []
-    for pair in query.split("&"):
+    for pair in _BETWEEN.split(query):
         name, equals, value = pair.partition("=")
-        hidden = is_secret(unquote_plus(name), unquote_plus(value))
+        plain = unquote_plus(name)
+        hidden = is_secret_header(plain) or is_secret(plain, unquote_plus(value))
+        if show.redacted is not None:
+            hidden = hidden or show.redacted.name(plain).is_included
         kept.append(f"{name}{equals}{REDACTED}" if equals and hidden else pair)
-    return show.mask("&".join(kept))
+    return show.mask("".join(kept))
 
 
 def redact_body(content: bytes, length: int, show: Show) -> Body:

@@ -8,17 +8,16 @@ incomparable: a queue without end would be memory without end.
 """
 
 import asyncio
+import functools
 import logging
-import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from time import time
 
 from daeploy_lib.compare.comparing import compare, is_quick, is_same
 from daeploy_lib.compare.comparison import MATCH, Agreement, Comparison, Reason
 from daeploy_lib.compare.rules import ComparisonRules
-from daeploy_lib.compare.secret_names import SECRET_HEADERS
+from daeploy_lib.evidence.redaction import is_secret_header
 from daeploy_lib.evidence.sample import Request, Sample
 from daeploy_lib.router.outcome import Asked, Outcome, Pair, Settle
 
@@ -26,9 +25,6 @@ _log = logging.getLogger(__name__)
 
 _MAX_WAITING = 64
 
-_SECRET_LINE = re.compile(
-    rb"^(?:%b): " % b"|".join(map(re.escape, sorted(SECRET_HEADERS))), re.MULTILINE
-)
 _SERVER_ERROR = 500
 
 # Of as many fields numbers and labels are collected.
@@ -102,9 +98,9 @@ class Comparing:
         is_example: bool = False,
     ) -> None:
         outcome = _OUTCOMES[comparison.agreement]
-        settle(outcome)
         pairing, main, shadow = pair.pairing, pair.main, pair.shadow
-        if pairing is None:
+        # One that was given up meanwhile has been counted.
+        if not settle(outcome) or pairing is None:
             return
         shape = comparison.shape
         is_plain = main.status < _SERVER_ERROR and shadow.status < _SERVER_ERROR
@@ -182,7 +178,7 @@ def _compared(
     assert main is not None  # noqa: S101 - the caller has looked
     assert shadow is not None  # noqa: S101
     secrets = secrets_of(pair.asked.lines)
-    found = partial(
+    found = functools.partial(
         compare, main, shadow, rules, secrets=secrets, max_fields=max_fields
     )
     # Values cost as much to show as to compare, and few are ever looked at.
@@ -204,13 +200,17 @@ def secrets_of(lines: bytes) -> list[str]:
         ['Bearer abcd', 'Bearer', 'abcd', 's=123; t=4', '123', '4']
     """
     found: list[str] = []
-    if _SECRET_LINE.search(lines) is None:
-        return found
     for line in lines.split(b"\r\n"):
         name, _, value = line.partition(b": ")
-        if name in SECRET_HEADERS:
+        if _is_secret(name):
             text = value.decode("latin-1")
             crumbs = (crumb.rpartition("=")[2] for crumb in text.split("; "))
             parts = crumbs if name == b"cookie" else text.split()
             found += [text, *parts]
     return found
+
+
+# Bounded, as names come from clients; these have few.
+@functools.lru_cache(maxsize=1024)
+def _is_secret(name: bytes) -> bool:
+    return is_secret_header(name.decode("latin-1"))

@@ -152,7 +152,8 @@ def missed(outcome: Outcome, main: Observation | None) -> Sample:
     )
 
 
-Settle = Callable[[Outcome], None]
+Settle = Callable[[Outcome], bool]
+"""Takes the outcome of a pair; returns whether it had none before."""
 
 Judge = Callable[[Pair, Settle], None]
 """Calls with the outcome of the pair, once: at once, or later from the same loop."""

@@ -210,6 +210,7 @@ class Copy(Call):
     def give_up(self) -> None:
         """End at once, because the router is closing."""
         is_answered = self._answer is not None
+        self._is_judged = False  # whatever is found later comes too late
         self._settle(Outcome.incomparable if is_answered else Outcome.timeout)
 
     # The connection's side
@@ -328,6 +329,7 @@ class Copy(Call):
             self._judge(pair, self._settle)
         except Exception:  # noqa: BLE001 - nobody else's fault (rule 19)
             _log.exception("judging an answer of %r failed", self._target.name)
+            self._is_judged = False
             self._settle(Outcome.incomparable)
         if not self._is_settled:  # it is compared beside the loop
             self._hold_main()
@@ -341,9 +343,10 @@ class Copy(Call):
         else:
             self._settle(Outcome.timeout)
 
-    def _settle(self, outcome: Outcome) -> None:
+    def _settle(self, outcome: Outcome) -> bool:
+        """End with this outcome; return whether there was none before."""
         if self._is_settled:
-            return
+            return False
         self._is_settled = True
         if self._is_judged:
             self._counts.count(outcome)
@@ -356,6 +359,7 @@ class Copy(Call):
             self.abort()
         else:
             self._state.ended(self)
+        return True
 
     def _free(self) -> None:
         """Give back everything that the copy holds."""
