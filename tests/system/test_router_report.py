@@ -1,8 +1,10 @@
 """Reports: what one router has seen, and what all of them have."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -178,6 +180,36 @@ async def test_an_example_is_asked_again(deployer: Deployer) -> None:
         assert answered["path"] == "/predict?n=1"
     with pytest.raises(VersionNotFoundError):
         deployer.replay("hello", "9.0.0", example)
+
+
+async def test_a_router_that_closes_counts_a_pair_once() -> None:
+    """What is still being compared then ends alike in counts and evidence."""
+    rows = [{"id": n, "name": f"row {n}"} for n in range(20_000)]
+    bodies = [json.dumps(rows).encode(), json.dumps([*rows[:-1], 1]).encode()]
+
+    def says(body: bytes) -> Script:
+        async def script(wire: Wire) -> None:
+            await wire.request()
+            headers = [(b"content-type", b"application/json")]
+            await wire.send(answer(body, headers=headers))
+
+        return script
+
+    async with (
+        ScriptedUpstream(says(bodies[0])) as main,
+        ScriptedUpstream(says(bodies[1])) as shadow,
+    ):
+        route = Route({"m": main.address, "s": shadow.address}, main="m")
+        router = ShadowRouter({"hello": route})
+        await asyncio.gather(*(ask(router, 1) for _ in range(6)))
+        await router.aclose(drain=0.0)
+        shadows: Any = router.stats()["shadows"]
+        counted = shadows["hello"]["s"]["outcomes"]
+        assert sum(counted.values()) == 6
+        await asyncio.sleep(0.5)  # for what comes too late
+        outcomes = router.report("hello")["s"].outcomes
+        assert {name: n for name, n in outcomes.items() if n} == counted
+        assert router.stats()["held_bytes"] == 0
 
 
 async def test_a_service_that_was_killed_is_not_reported(deployer: Deployer) -> None:
