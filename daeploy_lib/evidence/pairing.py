@@ -101,14 +101,17 @@ class Pairing:
         """Whether anything was seen."""
         return self._is_used
 
-    def look(self, now: float) -> None:
+    def keep_no_promise(self) -> None:
+        """Note that no sample with bodies is on its way."""
+        self._promised = 0
+
+    def adapt(self, now: float) -> None:
         """
-        Adapt to how many pairs there are; nothing of this pairing waits.
+        Ask for the fields of so many pairs as their number and size allow.
 
         Args:
             now: Seconds of a clock that only goes forward.
         """
-        self._promised = 0  # what no sample has kept
         seconds = now - self._looked_at
         if seconds < _SHORTEST:
             return

@@ -118,14 +118,20 @@ class Recorder:
 
     def _drain(self) -> None:
         """Add what waits, with a pause for others after each few."""
+        self._adapt()
         while self._queue:
             with self._lock:
                 self._drain_slice()
             time.sleep(_PAUSE)
+            self._adapt()
+
+    def _adapt(self) -> None:
+        """Let the pairings ask for as much as the samples that come allow."""
         now = time.monotonic()
         for pairing in self._pairings:
+            pairing.adapt(now)
             if not self._queue:
-                pairing.look(now)
+                pairing.keep_no_promise()
 
     def _drain_slice(self) -> None:
         compared: dict[Pairing, list[Compared]] = {}
