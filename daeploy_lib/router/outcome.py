@@ -165,7 +165,7 @@ def not_compared(pair: Pair, settle: Settle) -> None:
     settle(Outcome.incomparable)
 
 
-_MAX_FAILURES = 1000
+_MAX_FAILURES = 500
 _FAILURES_PER_SECOND = 50
 
 
@@ -174,7 +174,7 @@ class VersionTally:
     Counts of one version as a shadow.
 
     A copy that fails costs more than one that is answered: its connection. A shadow
-    that fails again and again is asked 50 times a second, after 1,000 failures.
+    that fails again and again is asked 50 times a second, after 500 failures.
 
     Attributes:
         requests: Requests of the service that this shadow could have got.
@@ -202,7 +202,8 @@ class VersionTally:
         allowed = int((now - self._rested_at) * _FAILURES_PER_SECOND)
         if allowed:
             self._rested_at = now
-            self.failures_left = min(allowed, _MAX_FAILURES)
+            # Never again as many at once: they would hold main up.
+            self.failures_left = min(allowed, _FAILURES_PER_SECOND)
         return self.failures_left <= 0
 
     def count(self, outcome: Outcome) -> None:
