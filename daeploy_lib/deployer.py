@@ -49,7 +49,7 @@ from daeploy_lib.runtimes.docker import DockerRuntime
 from daeploy_lib.show.progress import progress
 from daeploy_lib.show.report import Report
 from daeploy_lib.show.table import History, Services
-from daeploy_lib.sources import Directory, open_source, write_project
+from daeploy_lib.sources import Source, open_source, write_project
 
 _log = logging.getLogger(__name__)
 
@@ -156,7 +156,7 @@ class Deployer:
         self,
         name: str,
         version: str,
-        source: str | os.PathLike[str] | Directory,
+        source: Source,
         *,
         port: int = 8000,
         environment: Mapping[str, str] | None = None,
@@ -218,9 +218,9 @@ class Deployer:
         )
         if on_event is not None and not callable(on_event):
             raise TypeError(f"on_event must be callable, not {on_event!r}.")
-        context = open_source(source, spec)
         show = progress(name, version) if on_event is None else on_event
-        service = deploy(self._open(), spec, context, show)
+        with contextlib.closing(open_source(source, spec)) as context:
+            service = deploy(self._open(), spec, context, show)
         self._remember(name, version)
         return service
 

@@ -50,6 +50,11 @@ class Files:
         return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
     @property
+    def origin(self) -> str:
+        """Where they are: in this file."""
+        return "files of a test"
+
+    @property
     def has_dockerfile(self) -> bool:
         """Whether one of the files is a Dockerfile."""
         return "Dockerfile" in self.files

@@ -34,6 +34,8 @@ class Service:
         endpoints: Base addresses, such as ``http://127.0.0.1:17001``.
         image: What it was started from: the image's ID.
         source_digest: Digest of the content that it was deployed from.
+        source_origin: Where that came from, for people: a path, an address with its
+            commit, an image with its digest.
     """
 
     project: str
@@ -47,6 +49,7 @@ class Service:
     endpoints: tuple[str, ...] = ()
     image: str = ""
     source_digest: str = ""
+    source_origin: str = ""
 
 
 @attrs.frozen

@@ -62,4 +62,5 @@ def deployed_of(instance: Instance) -> Deployed:
         image=instance.image,
         is_built=instance.is_built,
         source_digest=instance.source_digest,
+        source_origin=instance.source_origin,
     )

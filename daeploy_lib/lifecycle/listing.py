@@ -58,6 +58,7 @@ def service_of(
         endpoints=deployed.endpoints,
         image=deployed.image,
         source_digest=deployed.source_digest,
+        source_origin=deployed.source_origin,
     )
 
 

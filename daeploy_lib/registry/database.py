@@ -15,11 +15,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from daeploy_lib.errors import StateError
+from daeploy_lib.registry.schema import (
+    APPLICATION_ID,
+    SCHEMA_VERSION,
+    make_schema,
+    migrate,
+)
 from daeploy_lib.registry.state import COMMITS, DATABASE, prepare
 
-# "daep": tells our file from any other SQLite file.
-APPLICATION_ID = 0x64616570
-SCHEMA_VERSION = 1
 # Seconds a writer waits for the others; each holds the lock for milliseconds.
 _BUSY_TIMEOUT_S = 30.0
 # Times of files move in ticks: those of the kernel's clock, 10 ms at most, or on
@@ -27,63 +30,6 @@ _BUSY_TIMEOUT_S = 30.0
 _TICK_NS = 100_000_000
 _ROUND_NS = 10_000_000
 _ROUND_TICK_NS = 2_500_000_000
-
-_SCHEMA = """
-CREATE TABLE versions (
-    place INTEGER PRIMARY KEY AUTOINCREMENT,
-    project TEXT NOT NULL,
-    name TEXT NOT NULL,
-    version TEXT NOT NULL,
-    state TEXT NOT NULL CHECK (state IN ('reserved', 'deployed', 'leaving')),
-    owner TEXT NOT NULL,
-    token TEXT NOT NULL,
-    created_at REAL NOT NULL,
-    spec TEXT NOT NULL,
-    instance TEXT NOT NULL DEFAULT '',
-    started_at REAL,
-    port INTEGER,
-    endpoints TEXT NOT NULL DEFAULT '[]',
-    image TEXT NOT NULL DEFAULT '',
-    is_built INTEGER NOT NULL DEFAULT 1,
-    source_digest TEXT NOT NULL DEFAULT '',
-    UNIQUE (project, name, version)
-);
--- The route segments `name` and `name_version`, unique per project. Those of a
--- name (version is NULL) go with its last version.
-CREATE TABLE segments (
-    project TEXT NOT NULL,
-    segment TEXT NOT NULL,
-    name TEXT NOT NULL,
-    version TEXT,
-    PRIMARY KEY (project, segment)
-);
--- Main is one pointer for each name: two mains cannot be written.
-CREATE TABLE mains (
-    project TEXT NOT NULL,
-    name TEXT NOT NULL,
-    version TEXT NOT NULL,
-    PRIMARY KEY (project, name),
-    FOREIGN KEY (project, name, version)
-        REFERENCES versions (project, name, version)
-);
-CREATE TABLE history (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    project TEXT NOT NULL,
-    name TEXT NOT NULL,
-    version TEXT NOT NULL,
-    previous TEXT,
-    at REAL NOT NULL,
-    forced INTEGER NOT NULL DEFAULT 0,
-    verdict TEXT
-);
--- Projects whose running instances have been looked for once. A project that
--- is missing here is not known to be empty: its file was lost or is new.
-CREATE TABLE adoptions (project TEXT PRIMARY KEY);
--- Tells this file from one that is made in its place: inodes are used again.
-CREATE TABLE origin (id TEXT NOT NULL);
-INSERT INTO origin (id) VALUES (hex(randomblob(16)));
-CREATE INDEX history_by_name ON history (project, name, id);
-"""
 
 # A newer library may upgrade the file while this one has it in use.
 _ORIGIN = """
@@ -210,7 +156,7 @@ class Database:
         return connection
 
     def _make_schema(self, connection: sqlite3.Connection) -> bool:
-        """Make the tables in an empty file, or check those of a used one."""
+        """Make the tables in an empty file, or bring those of a used one up to date."""
         connection.execute("BEGIN IMMEDIATE")
         try:
             application = connection.execute("PRAGMA application_id").fetchone()[0]
@@ -218,12 +164,10 @@ class Database:
             tables = connection.execute("SELECT count(*) FROM sqlite_master")
             is_new = not (application or version or tables.fetchone()[0])
             if is_new:
-                for statement in _SCHEMA.split(";\n"):
-                    connection.execute(statement)
-                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-                connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+                make_schema(connection)
             else:
                 self._check(connection, application, version)
+                migrate(connection, version)
             connection.execute("COMMIT")
         except BaseException:
             connection.rollback()

@@ -38,6 +38,7 @@ class Deployed:
         image: Id of what it was started from.
         is_built: Whether we made that image.
         source_digest: Digest of the content behind it.
+        source_origin: Where that came from, for people.
     """
 
     instance: str
@@ -47,6 +48,7 @@ class Deployed:
     image: str = ""
     is_built: bool = True
     source_digest: str = ""
+    source_origin: str = ""
 
 
 @attrs.frozen
@@ -125,6 +127,7 @@ class VersionRecord:
         image: str,
         is_built: int,
         source_digest: str,
+        source_origin: str,
     ) -> "VersionRecord":
         """Return the record of one row of the versions, joined with main."""
         deployed = Deployed(
@@ -135,6 +138,7 @@ class VersionRecord:
             image,
             bool(is_built),
             source_digest,
+            source_origin,
         )
         return cls(
             name,

@@ -11,7 +11,7 @@ from daeploy_lib.registry.records import Adopted, Deployed, State, VersionRecord
 _VERSIONS = """
 SELECT v.name, v.version, v.state, m.version IS NOT NULL, v.owner, v.created_at,
     v.spec, v.instance, v.started_at, v.port, v.endpoints, v.image, v.is_built,
-    v.source_digest
+    v.source_digest, v.source_origin
 FROM versions AS v LEFT JOIN mains AS m USING (project, name, version)
 WHERE v.project = ?
 ORDER BY v.name, v.place
@@ -102,7 +102,8 @@ def record_deployed(
     started_at = deployed.started_at
     connection.execute(
         "UPDATE versions SET instance = ?, started_at = ?, port = ?,"
-        " endpoints = ?, image = ?, is_built = ?, source_digest = ?"
+        " endpoints = ?, image = ?, is_built = ?, source_digest = ?,"
+        " source_origin = ?"
         " WHERE project = ? AND name = ? AND version = ?",
         (
             deployed.instance,
@@ -112,6 +113,7 @@ def record_deployed(
             deployed.image,
             deployed.is_built,
             deployed.source_digest,
+            deployed.source_origin,
             project,
             name,
             version,

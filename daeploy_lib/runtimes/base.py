@@ -45,11 +45,13 @@ class Artifact:
         image: The runtime's id of it: an image ID for Docker.
         source_digest: Digest of the content that it was made from.
         is_built: Whether we made it, so that we may remove it.
+        source_origin: Where the content came from, for people.
     """
 
     image: str
     source_digest: str
     is_built: bool = True
+    source_origin: str = ""
 
 
 @attrs.frozen
@@ -69,6 +71,7 @@ class Instance:
         endpoints: Base addresses it is reached at.
         image: Id of what it was started from.
         source_digest: Digest of the content behind that.
+        source_origin: Where the content came from, for people.
         is_built: Whether we made the image.
         spec: What was asked for, without environment values; None if the
             labels cannot be read.
@@ -92,6 +95,7 @@ class Instance:
     endpoints: tuple[str, ...] = ()
     image: str = ""
     source_digest: str = ""
+    source_origin: str = ""
     is_built: bool = True
     spec: Spec | None = None
     exit_code: int | None = None
@@ -107,6 +111,11 @@ class BuildInput(Protocol):
     @property
     def digest(self) -> str:
         """``sha256:…`` over the content: equal content, equal digest."""
+        ...
+
+    @property
+    def origin(self) -> str:
+        """Where the content came from, for people; it holds no secret."""
         ...
 
     @property

@@ -103,7 +103,7 @@ class MemoryRuntime:
         with self._lock:
             image = f"memory-image-{next(self._ids)}"
             self._images[image] = (spec, registry)
-        return Artifact(image, source.digest)
+        return Artifact(image, source.digest, source_origin=source.origin)
 
     def start(self, spec: Spec, artifact: Artifact, *, registry: str) -> Instance:
         """
@@ -295,6 +295,7 @@ class MemoryRuntime:
             endpoints=(f"http://127.0.0.1:{server.port}",),
             image=artifact.image,
             source_digest=artifact.source_digest,
+            source_origin=artifact.source_origin,
             spec=attrs.evolve(spec, environment=dict.fromkeys(spec.environment, "")),
         )
         running = _Running(instance, tuple(spec.environment), server, lines)

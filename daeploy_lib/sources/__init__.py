@@ -1,7 +1,8 @@
 """Sources of a service, made into a vetted build context."""
 
-from daeploy_lib.sources.directory import Directory, open_source
+from daeploy_lib.sources.directory import Directory
+from daeploy_lib.sources.opening import Source, open_source
 from daeploy_lib.sources.project import write_project
 from daeploy_lib.sources.python_image import PythonImage
 
-__all__ = ["Directory", "PythonImage", "open_source", "write_project"]
+__all__ = ["Directory", "PythonImage", "Source", "open_source", "write_project"]

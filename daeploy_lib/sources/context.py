@@ -11,6 +11,7 @@ import tarfile
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
 from daeploy_lib.errors import SourceError
@@ -41,6 +42,8 @@ class Context:
         root: The directory.
         members: What of it is in the context, sorted by path.
         name, version: What it is for; errors tell.
+        origin: Where the content came from, for people; *root* if not given.
+        temporary: The directory that is removed with the context; None: none.
     """
 
     def __init__(
@@ -49,10 +52,20 @@ class Context:
         members: tuple[Member, ...],
         name: str = "",
         version: str = "",
+        *,
+        origin: str = "",
+        temporary: TemporaryDirectory[str] | None = None,
     ) -> None:
+        self.origin = origin or str(root)
         self._root = root
         self._name, self._version = name, version
+        self._temporary = temporary
         self._members = {member.path: member for member in members}
+
+    def close(self) -> None:
+        """Remove what was fetched or unpacked for it; it can be read no more."""
+        if self._temporary is not None:
+            self._temporary.cleanup()
 
     @property
     def has_dockerfile(self) -> bool:

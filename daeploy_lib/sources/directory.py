@@ -3,6 +3,7 @@
 import os
 import re
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import attrs
 
@@ -57,36 +58,32 @@ class Directory:
     path: Path = attrs.field(converter=_path)
 
 
-def open_source(source: str | os.PathLike[str] | Directory, spec: Spec) -> Context:
+def context_of(
+    path: Path,
+    spec: Spec,
+    *,
+    origin: str = "",
+    temporary: TemporaryDirectory[str] | None = None,
+) -> Context:
     """
-    Return the vetted context of a source.
+    Return the vetted context of a directory.
 
     Args:
-        source: A directory, or the path of one.
+        path: Where it is.
         spec: What will be run from it.
+        origin: Where it came from, for people; its path if not given.
+        temporary: What is removed when the context is closed; None: nothing.
 
     Raises:
-        TypeError, ValueError: If it is no source at all.
         SourceError: If it does not exist, is no directory, is empty, holds what
             must not be in a context, or does not say what to run.
     """
-    if not isinstance(source, str | os.PathLike | Directory):
-        raise TypeError(
-            f"A source is a path or Directory(...), not {type(source).__name__}."
-        )
-    directory = source if isinstance(source, Directory) else Directory(source)
-    try:
-        return _opened(directory.path, spec)
-    except SourceError as error:
-        error.name, error.version = spec.name, spec.version
-        raise
-
-
-def _opened(path: Path, spec: Spec) -> Context:
     _check_directory(path)
     root = path.absolute()
     members = vetted_members(root, _ignoring(root))
-    context = Context(root, members, spec.name, spec.version)
+    context = Context(
+        root, members, spec.name, spec.version, origin=origin, temporary=temporary
+    )
     if context.is_empty:
         raise refused(path, "it is empty, or everything in it is left out")
     if not (context.has_dockerfile or context.has("service.py") or spec.command):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from daeploy_lib import Deployer, ShadowRouter, StateError
-from daeploy_lib.registry.database import APPLICATION_ID, SCHEMA_VERSION
+from daeploy_lib.registry.schema import APPLICATION_ID, SCHEMA_VERSION
 from daeploy_lib.registry.state import DATABASE
 from daeploy_lib.runtimes.memory import MemoryRuntime
 from daeploy_lib.testing import AsgiDriver
@@ -92,7 +92,7 @@ WRONG: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "damaged": (damaged, "damaged .*; it was left as it is. Move the file away"),
     "cut": (cut, "damaged .*; it was left as it is. Move the file away"),
-    "newer": (newer, "newer than 1 .*; it was left as it is. Update daeploy-lib"),
+    "newer": (newer, "newer than 2 .*; it was left as it is. Update daeploy-lib"),
     "foreign": (foreign, "another program; it was left as it is. Name another"),
 }
 

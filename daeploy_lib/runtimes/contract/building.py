@@ -24,6 +24,7 @@ def check_build(contract: Contract) -> None:
     )
     assert artifact.image, "the artifact has no id"
     assert artifact.source_digest == source.digest, "the digest is not the source's"
+    assert artifact.source_origin == source.origin, "the origin is not the source's"
     assert events, "no event was reported"
     assert {event.stage for event in events} == {"build"}, f"other stages: {events}"
     assert all(e.text.strip() and "\n" not in e.text for e in events), events

@@ -45,6 +45,9 @@ def check_list(contract: Contract) -> None:
     for field in ("id", "name", "version", "registry", "status", "port", "endpoints"):
         mine, theirs = getattr(listed, field), getattr(instance, field)
         assert mine == theirs, f"{field}: listed {mine!r}, started {theirs!r}"
+    source = contract.sources["answers"]
+    assert listed.source_digest == source.digest, listed.source_digest
+    assert listed.source_origin == source.origin, listed.source_origin
     expected = attrs.evolve(contract.spec(), environment={"TOKEN": ""})
     assert listed.spec == expected, f"the spec was not kept: {listed.spec}"
     assert contract.runtime.list(f"{contract.project}-other") == []

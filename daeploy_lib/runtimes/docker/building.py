@@ -76,7 +76,8 @@ def _build(engine: Engine, order: Order, on_event: OnEvent) -> Artifact:
             if isinstance(error, DeployError) and not error.log_lines:
                 error.log_lines = messages.last_lines
             raise
-    return Artifact(image, order.source.digest, is_built=True)
+    source = order.source
+    return Artifact(image, source.digest, source_origin=source.origin)
 
 
 def _image(messages: BuildMessages, spec: Spec) -> str:

@@ -18,6 +18,7 @@ VERSION = "daeploy.version"
 REGISTRY = "daeploy.registry"
 SPEC = "daeploy.spec"
 DIGEST = "daeploy.digest"
+ORIGIN = "daeploy.origin"
 IS_BUILT = "daeploy.built"
 _IMAGE = "daeploy.image."
 _OWNER = ("project", "name", "version", "registry")
@@ -68,6 +69,7 @@ def container_labels(spec: Spec, artifact: Artifact, registry: str) -> dict[str,
         VERSION: spec.version,
         REGISTRY: registry,
         DIGEST: artifact.source_digest,
+        ORIGIN: artifact.source_origin,
         SPEC: spec_to_json(spec),
         IS_BUILT: "1" if artifact.is_built else "0",
     }

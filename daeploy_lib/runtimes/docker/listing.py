@@ -106,6 +106,7 @@ def _from_labels(marks: Mapping[str, str]) -> dict[str, Any]:
         "port": int(port) if port.isdecimal() and port.isascii() else None,
         "endpoints": (endpoint,) if endpoint else (),
         "source_digest": marks.get(labels.DIGEST, ""),
+        "source_origin": marks.get(labels.ORIGIN, ""),
         "is_built": marks.get(labels.IS_BUILT) != "0",
         "spec": labels.spec_of(marks.get(labels.SPEC, "")),
     }

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from daeploy_lib.errors import StateError
-from daeploy_lib.registry.database import APPLICATION_ID, SCHEMA_VERSION
 from daeploy_lib.registry.registry import Registry
+from daeploy_lib.registry.schema import APPLICATION_ID, SCHEMA_VERSION
 from daeploy_lib.registry.state import (
     COMMITS,
     DATABASE,
@@ -121,6 +121,23 @@ def test_another_programs_file_is_refused_and_left(state: Path) -> None:
         connection.close()
         assert "SQLite file of another program" in refusal(state)
         (state / DATABASE).unlink()
+
+
+def test_an_older_schema_is_brought_up_to_date(state: Path) -> None:
+    """What it holds stays; where a version came from is not known of old ones."""
+    registry = open_registry(state)
+    deploy(registry, "hello", "1")
+    connection = sqlite3.connect(state / DATABASE)
+    connection.execute("ALTER TABLE versions DROP COLUMN source_origin")
+    connection.execute("PRAGMA user_version = 1")
+    connection.commit()
+    connection.close()
+    (state / COMMITS).unlink()
+    for again in (registry, Registry(state, PROJECT)):
+        again.prepare()
+        [record] = again.versions()
+        assert (record.name, record.deployed.source_origin) == ("hello", "")
+    deploy(registry, "hello", "2")
 
 
 def test_a_newer_schema_is_refused_and_left(state: Path) -> None:

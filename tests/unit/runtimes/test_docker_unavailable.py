@@ -2,6 +2,7 @@
 
 import os
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -52,10 +53,17 @@ def unavailable(url: str, verb: Verb = VERBS["list"]) -> RuntimeUnavailableError
     return failed.value
 
 
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A directory of a short path: that of a socket may have 107 bytes only."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as short:
+        yield Path(short)
+
+
 @pytest.mark.parametrize("verb", VERBS.values(), ids=VERBS)
-def test_nobody_listens(tmp_path: Path, verb: Verb) -> None:
+def test_nobody_listens(folder: Path, verb: Verb) -> None:
     """Every verb names the endpoint and the reason."""
-    error = unavailable(f"unix://{tmp_path}/no.sock", verb)
+    error = unavailable(f"unix://{folder}/no.sock", verb)
     assert error.reason == "unreachable"
     assert "no such file" in str(error)
 
@@ -70,9 +78,9 @@ def test_a_refused_port() -> None:
 
 
 @pytest.mark.parametrize("name", ["list", "logs"])
-def test_a_socket_that_accepts_and_never_answers(tmp_path: Path, name: str) -> None:
+def test_a_socket_that_accepts_and_never_answers(folder: Path, name: str) -> None:
     """An engine that hangs counts as unreachable."""
-    path = str(tmp_path / "silent.sock")
+    path = str(folder / "silent.sock")
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(path)
         server.listen()
@@ -82,7 +90,7 @@ def test_a_socket_that_accepts_and_never_answers(tmp_path: Path, name: str) -> N
 
 
 @pytest.mark.parametrize("name", ["list", "stop", "logs"])
-def test_an_engine_that_stops_answering(tmp_path: Path, name: str) -> None:
+def test_an_engine_that_stops_answering(folder: Path, name: str) -> None:
     """One that answered at first, and hangs now, is reported as fast."""
     is_over = threading.Event()
 
@@ -91,7 +99,7 @@ def test_an_engine_that_stops_answering(tmp_path: Path, name: str) -> None:
         is_over.wait()
 
     answer = engine_of("1.41", wait)
-    with fake_engine(tmp_path / "s", answer) as url:
+    with fake_engine(folder / "s", answer) as url:
         try:
             error = unavailable(url, VERBS[name])
         finally:
@@ -99,7 +107,7 @@ def test_an_engine_that_stops_answering(tmp_path: Path, name: str) -> None:
     assert error.reason == "unreachable"
 
 
-def test_an_engine_that_is_slow_is_waited_for(tmp_path: Path) -> None:
+def test_an_engine_that_is_slow_is_waited_for(folder: Path) -> None:
     """A question that takes longer is asked again, since the engine answers pings."""
     seen: list[str] = []
 
@@ -110,7 +118,7 @@ def test_an_engine_that_is_slow_is_waited_for(tmp_path: Path) -> None:
             time.sleep(2.5)
         reply(request, 200, b"OK" if "_ping" in path else [])  # type: ignore[arg-type]
 
-    with fake_engine(tmp_path / "s", engine_of("1.41", slow)) as url:
+    with fake_engine(folder / "s", engine_of("1.41", slow)) as url:
         assert DockerRuntime(url).list("default") == []
     assert [path.split("?")[0].rpartition("/")[2] for path in seen] == [
         "json",
@@ -132,9 +140,9 @@ def without_rights() -> Iterator[None]:
         os.seteuid(0)
 
 
-def test_a_socket_without_permission(tmp_path: Path) -> None:
+def test_a_socket_without_permission(folder: Path) -> None:
     """It is told apart from an engine that is down, with another remedy."""
-    path = tmp_path / "closed.sock"
+    path = folder / "closed.sock"
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(path))
         server.listen()
@@ -145,22 +153,22 @@ def test_a_socket_without_permission(tmp_path: Path) -> None:
     assert "group" in str(error)
 
 
-def test_an_engine_that_is_too_old(tmp_path: Path) -> None:
+def test_an_engine_that_is_too_old(folder: Path) -> None:
     """Its version and the needed one are in the message."""
-    with fake_engine(tmp_path / "s", engine_of("1.40")) as url:
+    with fake_engine(folder / "s", engine_of("1.40")) as url:
         error = unavailable(url)
     assert error.reason == "version"
     assert "1.40" in str(error)
     assert "1.41" in str(error)
 
 
-def test_an_engine_older_than_its_client_knows(tmp_path: Path) -> None:
+def test_an_engine_older_than_its_client_knows(folder: Path) -> None:
     """The client's own refusal is the same error."""
-    with fake_engine(tmp_path / "s", engine_of("1.12")) as url:
+    with fake_engine(folder / "s", engine_of("1.12")) as url:
         assert unavailable(url).reason == "version"
 
 
-def test_an_engine_newer_than_its_client_knows(tmp_path: Path) -> None:
+def test_an_engine_newer_than_its_client_knows(folder: Path) -> None:
     """The version is the engine's own, and never pinned."""
     seen: list[str] = []
 
@@ -168,7 +176,7 @@ def test_an_engine_newer_than_its_client_knows(tmp_path: Path) -> None:
         seen.append(request.path)  # type: ignore[attr-defined]
         reply(request, 200, [])  # type: ignore[arg-type]
 
-    with fake_engine(tmp_path / "s", engine_of("1.99", remember)) as url:
+    with fake_engine(folder / "s", engine_of("1.99", remember)) as url:
         assert DockerRuntime(url).list("default") == []
     assert seen[0].startswith("/v1.99/")
 
@@ -178,15 +186,15 @@ def test_an_engine_newer_than_its_client_knows(tmp_path: Path) -> None:
     [(404, b"<html>not found</html>"), (200, b"[]"), (200, b"hello"), (200, {})],
 )
 def test_something_that_is_no_engine(
-    tmp_path: Path, status: int, content: object
+    folder: Path, status: int, content: object
 ) -> None:
     """Another server at that address is unreachable, and said to be none."""
-    with fake_engine(tmp_path / "s", lambda r: reply(r, status, content)) as url:
+    with fake_engine(folder / "s", lambda r: reply(r, status, content)) as url:
         error = unavailable(url)
     assert error.reason == "unreachable"
 
 
-def test_an_engine_that_refuses(tmp_path: Path) -> None:
+def test_an_engine_that_refuses(folder: Path) -> None:
     """What the engine says is in the message, the address of the request is not."""
 
     def refuse(request: object) -> None:
@@ -195,7 +203,7 @@ def test_an_engine_that_refuses(tmp_path: Path) -> None:
         else:
             reply(request, 500, {"message": "out of luck"})  # type: ignore[arg-type]
 
-    with fake_engine(tmp_path / "s", engine_of("1.41", refuse)) as url:
+    with fake_engine(folder / "s", engine_of("1.41", refuse)) as url:
         for name in ("list", "stop", "leftovers", "set_share"):
             with pytest.raises(DeployError, match="out of luck") as failed:
                 VERBS[name](DockerRuntime(url))
@@ -203,14 +211,14 @@ def test_an_engine_that_refuses(tmp_path: Path) -> None:
             assert failed.value.__cause__ is None
 
 
-def test_nothing_is_contacted_before_the_first_verb(tmp_path: Path) -> None:
+def test_nothing_is_contacted_before_the_first_verb(folder: Path) -> None:
     """A runtime is made, described and closed without an engine."""
-    runtime = DockerRuntime(f"unix://{tmp_path}/no.sock")
-    assert str(tmp_path) in repr(runtime)
+    runtime = DockerRuntime(f"unix://{folder}/no.sock")
+    assert str(folder) in repr(runtime)
     runtime.close()
 
 
-def test_a_forked_child_has_connections_of_its_own(tmp_path: Path) -> None:
+def test_a_forked_child_has_connections_of_its_own(folder: Path) -> None:
     """Parent and child do not read each other's answers."""
     seen: list[object] = []
 
@@ -218,7 +226,7 @@ def test_a_forked_child_has_connections_of_its_own(tmp_path: Path) -> None:
         seen.append(request.connection)  # type: ignore[attr-defined]
         reply(request, 200, [])  # type: ignore[arg-type]
 
-    with fake_engine(tmp_path / "s", engine_of("1.41", remember)) as url:
+    with fake_engine(folder / "s", engine_of("1.41", remember)) as url:
         runtime = DockerRuntime(url)
         runtime.list("default")
         runtime._engine._pid = -1

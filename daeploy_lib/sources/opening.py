@@ -1,0 +1,35 @@
+"""Whatever a version is deployed from, opened as a vetted build context."""
+
+import os
+
+from daeploy_lib.domain.spec import Spec
+from daeploy_lib.errors import SourceError
+from daeploy_lib.sources.context import Context
+from daeploy_lib.sources.directory import Directory, context_of
+
+Source = str | os.PathLike[str] | Directory
+
+
+def open_source(source: Source, spec: Spec) -> Context:
+    """
+    Return the vetted context of a source; the caller closes it.
+
+    Args:
+        source: A directory, or the path of one.
+        spec: What will be run from it.
+
+    Raises:
+        TypeError, ValueError: If it is no source at all.
+        SourceError: If it does not exist, is no directory, is empty, holds what
+            must not be in a context, or does not say what to run.
+    """
+    if not isinstance(source, str | os.PathLike | Directory):
+        raise TypeError(
+            f"A source is a path or Directory(...), not {type(source).__name__}."
+        )
+    directory = source if isinstance(source, Directory) else Directory(source)
+    try:
+        return context_of(directory.path, spec)
+    except SourceError as error:
+        error.name, error.version = spec.name, spec.version
+        raise
