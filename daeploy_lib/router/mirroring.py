@@ -45,7 +45,7 @@ def start_copies(
             target.count(Outcome.dropped_in_flight)
             source.leave(slot)
             continue
-        if counts.failures_left <= 0 and counts.rests():
+        if counts.failures_left <= counts.in_flight and counts.rests():
             target.count(Outcome.not_ready)
             source.leave(slot)
             continue

@@ -166,6 +166,7 @@ def not_compared(pair: Pair, settle: Settle) -> None:
 
 
 _MAX_FAILURES = 500
+_MAX_COSTLY_FAILURES = 100
 _FAILURES_PER_SECOND = 50
 
 
@@ -173,38 +174,49 @@ class VersionTally:
     """
     Counts of one version as a shadow.
 
-    A copy that fails costs more than one that is answered: its connection. A shadow
-    that fails again and again is asked 50 times a second, after 500 failures.
+    A copy that fails costs more than one that is answered: its connection, and
+    what was read of it. A shadow of which nothing else comes is asked 50 times a
+    second, after 100 failures of which something was read, or 500 of others; the
+    first answer ends that.
 
     Attributes:
         requests: Requests of the service that this shadow could have got.
         in_flight: Copies under way.
         messages: It sent over WebSockets; all were thrown away.
-        failures_left: So many more copies may fail before it rests.
+        failures_left: So many copies may fail, those under way among them.
+        is_failing: Whether the last copy that ended had failed.
     """
 
     __slots__ = (
-        *("_outcomes", "_rested_at", "failures_left", "in_flight", "messages"),
-        "requests",
+        *("_outcomes", "_rested_at", "failures_left", "in_flight", "is_failing"),
+        *("messages", "requests"),
     )
 
     def __init__(self) -> None:
         self.failures_left = _MAX_FAILURES
+        self.is_failing = False
         self._rested_at = monotonic()
         self.requests = 0
         self.in_flight = 0
         self.messages = 0
         self._outcomes: dict[Outcome, int] = dict.fromkeys(Outcome, 0)
 
+    def fail(self, *, is_costly: bool) -> None:
+        """Note that a copy has failed, after bytes of an answer if it was costly."""
+        most = _MAX_COSTLY_FAILURES if is_costly else _MAX_FAILURES
+        self.failures_left = min(self.failures_left, most) - 1
+        self.is_failing = True
+
     def rests(self) -> bool:
-        """Return whether it shall not be asked now, once no failures are left."""
+        """Return whether it shall not be asked now, once so many are under way."""
         now = monotonic()
         allowed = int((now - self._rested_at) * _FAILURES_PER_SECOND)
         if allowed:
             self._rested_at = now
             # Never again as many at once: they would hold main up.
-            self.failures_left = min(allowed, _FAILURES_PER_SECOND)
-        return self.failures_left <= 0
+            left = max(self.failures_left, 0) + allowed
+            self.failures_left = min(left, _FAILURES_PER_SECOND)
+        return self.is_failing and self.failures_left <= self.in_flight
 
     def count(self, outcome: Outcome) -> None:
         """Count how one pair ended."""

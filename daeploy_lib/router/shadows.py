@@ -36,6 +36,8 @@ _OUTCOMES = {
     Failure.garbage: Outcome.shadow_error,
     Failure.truncated: Outcome.shadow_error,
 }
+# Bytes of an answer were read and parsed, perhaps very many.
+_COSTLY = frozenset({Failure.garbage, Failure.truncated})
 
 
 class Copy(Call):
@@ -274,7 +276,7 @@ class Copy(Call):
     def failed(self, failure: Failure) -> None:
         """Settle."""
         super().failed(failure)
-        self._counts.failures_left -= 1
+        self._counts.fail(is_costly=failure in _COSTLY)
         self._settle(_OUTCOMES[failure])
 
     # Ends
@@ -296,11 +298,13 @@ class Copy(Call):
 
     def _cut(self) -> None:
         """Leave the rest of an answer unread that is longer than main's."""
-        self._counts.failures_left -= 1
+        self._counts.fail(is_costly=True)
         self.abort()
         self._answered(is_whole=False)
 
     def _answered(self, *, is_whole: bool) -> None:
+        if is_whole:
+            self._counts.is_failing = False
         answer = self._whole
         if self._capture is not None:
             headers = self._headers

@@ -347,7 +347,7 @@ async def test_a_shadow_that_fails_and_fails_is_asked_less(
     """Each failure costs a connection; when it is well again it is asked again."""
     now = [100.0]
     monkeypatch.setattr(outcome, "monotonic", lambda: now[0])
-    monkeypatch.setattr(outcome, "_MAX_FAILURES", 20)
+    monkeypatch.setattr(outcome, "_MAX_COSTLY_FAILURES", 20)
     is_well = False
 
     async def main(wire: Wire) -> None:
@@ -377,6 +377,47 @@ async def test_a_shadow_that_fails_and_fails_is_asked_less(
         now[0] += 60
         is_well = True
         assert (await ask(40))["incomparable"] == 40
+
+
+async def test_copies_under_way_to_a_failing_shadow_count_as_failures(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It takes long to fail, so that many would fail before the first is known."""
+    monkeypatch.setattr(outcome, "monotonic", lambda: 100.0)
+    monkeypatch.setattr(outcome, "_MAX_COSTLY_FAILURES", 20)
+    fail, answers = asyncio.Event(), [b"\0garbage\r\n\r\n"]
+
+    async def main(wire: Wire) -> None:
+        while True:
+            await wire.request()
+            await wire.send(answer(b"m"))
+
+    async def shadow(wire: Wire) -> None:
+        while True:
+            await wire.request()
+            await fail.wait()
+            await wire.send(answers[-1])
+
+    async with mirrored(main, shadow) as it:
+
+        async def ask(count: int) -> int:
+            for _ in range(count):
+                assert await it.ask() == b"m"
+            return int(it.version()["in_flight"])
+
+        fail.set()
+        await ask(1)
+        await until(lambda: it.outcomes() == {"shadow_error": 1})
+        fail.clear()
+        assert await ask(40) == 19
+        assert it.outcomes() == {"shadow_error": 1, "not_ready": 21}
+        answers.append(answer(b"s"))
+        fail.set()
+        await until(lambda: it.version()["in_flight"] == 0)
+        fail.clear()
+        assert await ask(40) == 40  # it answers: all are copied
+        fail.set()
+        await until(lambda: it.version()["in_flight"] == 0)
 
 
 async def test_a_marked_request_is_not_mirrored_again() -> None:
