@@ -1,0 +1,1 @@
+"""The command line: every verb of a Deployer, thinly (extra ``cli``)."""

@@ -1,0 +1,86 @@
+"""Where ``daeploy`` begins and ends: signals, exit codes, a missing extra."""
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+
+from daeploy_lib.cli.failing import FAILED, INTERRUPTED, explain
+from daeploy_lib.runtimes.base import Runtime
+
+# The shell's own convention: 128 and the number of the signal.
+_OF_SIGNAL = 128
+_ENDING = tuple(
+    getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
+_MISSING = (
+    "Error: The command line needs {name}, which is not installed: "
+    "pip install 'daeploy-lib[cli]'."
+)
+
+
+def main() -> None:
+    """Run the command line of this process, and end it with the exit code."""
+    received = _end_on_signals()
+    code = run(sys.argv[1:])
+    if code == INTERRUPTED and received:
+        code = _OF_SIGNAL + received[0]
+    sys.exit(code)
+
+
+def run(arguments: Sequence[str], *, runtime: Runtime | None = None) -> int:
+    """
+    Run one command; return its exit code.
+
+    What goes wrong is written to standard error, and raised to nobody.
+
+    Args:
+        arguments: The words behind ``daeploy``.
+        runtime: Used instead of what ``--runtime`` names.
+    """
+    try:
+        # Not at the top: it is an extra.
+        from daeploy_lib.cli.application import app  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        if str(error.name).startswith("daeploy_lib"):
+            raise
+        print(_MISSING.format(name=error.name), file=sys.stderr)
+        return FAILED
+    try:
+        code = app(
+            list(arguments), prog_name="daeploy", standalone_mode=False, obj=runtime
+        )
+        sys.stdout.flush()
+        if code == INTERRUPTED:
+            # Typer has made this of it.
+            return explain(KeyboardInterrupt())
+    except BrokenPipeError:
+        return _reader_gone()
+    except BaseException as error:  # noqa: BLE001 - the only place that explains them
+        return explain(error)
+    return code if isinstance(code, int) else 0
+
+
+def _end_on_signals() -> list[int]:
+    """Have what ends a process do as Ctrl-C does; return where it is noted."""
+    received: list[int] = []
+
+    def end(number: int, frame: FrameType | None) -> None:
+        del frame
+        received.append(number)
+        raise KeyboardInterrupt
+
+    for number in _ENDING:
+        # Of a program that was started with nohup it stays ignored.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, end)
+    return received
+
+
+def _reader_gone() -> int:
+    """Do as programs do that are cut off by ``head``."""
+    # Python writes what it still holds once more when it ends.
+    with open(os.devnull, "w", encoding="utf-8") as nowhere:  # noqa: PTH123
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+    return _OF_SIGNAL + signal.SIGPIPE

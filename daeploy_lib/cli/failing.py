@@ -1,0 +1,109 @@
+"""What went wrong, in words for a person and a code for a script."""
+
+import difflib
+import re
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from daeploy_lib.errors import (
+    DaeployError,
+    GateNotPassedError,
+    ServiceNotFoundError,
+    VersionNotFoundError,
+)
+from daeploy_lib.evidence.verdict import Result, Verdict
+
+FAILED = 1
+"""It was tried, and failed or was refused."""
+USAGE = 2
+"""A command, option or argument is wrong: nothing was tried."""
+NOT_FOUND = 3
+"""No such service or version."""
+GATE_FAILED = 4
+"""The gate says that the shadow is not good enough."""
+GATE_INCONCLUSIVE = 5
+"""The gate does not know yet."""
+INTERRUPTED = 130
+"""Ctrl-C; what was begun has been undone."""
+
+# What is behind the "=" of --env may be a secret.
+_VALUE = re.compile(r"=.*", re.DOTALL)
+
+
+class RefusedError(Exception):
+    """A question that cannot be asked, or was answered with no."""
+
+
+def explain(error: BaseException) -> int:
+    """
+    Write to standard error what happened; return the exit code.
+
+    Raises:
+        BaseException: If it is no fault of the user's, as it came.
+    """
+    if isinstance(error, KeyboardInterrupt):
+        _say("Interrupted.")
+        return INTERRUPTED
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else FAILED
+    if hasattr(error, "format_message") and hasattr(error, "exit_code"):
+        return _explain_usage(error)
+    if isinstance(error, DaeployError | LookupError | OSError | RefusedError):
+        _say(f"Error: {_words(error)}")
+        return code_of(error)
+    if isinstance(error, ValueError | TypeError | ImportError):
+        _say(f"Error: {error}")
+        return FAILED if isinstance(error, ImportError) else USAGE
+    raise error
+
+
+def code_of(error: BaseException) -> int:
+    """Return the exit code of an error of the library."""
+    if isinstance(error, GateNotPassedError):
+        return verdict_code(error.verdict)
+    return NOT_FOUND if isinstance(error, LookupError) else FAILED
+
+
+def verdict_code(verdict: object) -> int:
+    """Return the exit code of what a gate says."""
+    if not isinstance(verdict, Verdict) or verdict.result is Result.inconclusive:
+        return GATE_INCONCLUSIVE
+    return 0 if verdict.is_pass else GATE_FAILED
+
+
+def _words(error: BaseException) -> str:
+    if isinstance(error, GateNotPassedError):
+        # Its remedy is an argument; here it is an option.
+        return str(error).replace("force=True", "--force")
+    text = str(error)
+    if isinstance(error, KeyError) and error.args:
+        text = str(error.args[0])
+    if isinstance(error, VersionNotFoundError):
+        return text + _nearest(error.version, error.known)
+    if isinstance(error, ServiceNotFoundError):
+        return text + _nearest(error.name, error.known)
+    return text
+
+
+def _nearest(word: str, known: Sequence[str]) -> str:
+    found = difflib.get_close_matches(word, known, n=1)
+    return f" Did you mean {found[0]!r}?" if found else ""
+
+
+def _explain_usage(error: Any) -> int:
+    context = getattr(error, "ctx", None)
+    message = error.format_message()
+    if message.startswith("Usage:"):
+        # No words at all: it is the help.
+        _say(message)
+        return USAGE
+    if context is not None:
+        _say(context.get_usage())
+        _say(f"Try '{context.command_path} --help' for help.\n")
+    _say(f"Error: {_VALUE.sub('=***', message)}")
+    return USAGE
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)

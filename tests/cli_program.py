@@ -1,0 +1,38 @@
+"""
+Runs several commands in one process, on versions that are threads of it.
+
+Usage: cli_program.py CODES COMMAND..., each command as a shell would have it. As in a
+session, each is shown before what it writes. The exit codes go to the file CODES.
+"""
+
+import json
+import os
+import shlex
+import sys
+from pathlib import Path
+
+from daeploy_lib import Deployer
+from daeploy_lib.cli.entry import run
+from daeploy_lib.testing import Behaviour, MemoryRuntime
+
+# What a service of this name does.
+BEHAVIOURS = {
+    "broken": Behaviour(exit_code=3, lines=("no model found",)),
+    "chatty": Behaviour(lines=tuple(f"line {n}" for n in range(100))),
+}
+
+
+def main() -> None:
+    """Run them all, whatever their codes."""
+    runtime = MemoryRuntime(BEHAVIOURS)
+    codes = []
+    for command in sys.argv[2:]:
+        print(f">>> daeploy {command}", flush=True)
+        codes.append(run(shlex.split(command), runtime=runtime))
+    Path(sys.argv[1]).write_text(json.dumps(codes))
+    with Deployer(runtime, state=os.environ["DAEPLOY_STATE"]) as deployer:
+        deployer.kill_all()
+
+
+if __name__ == "__main__":
+    main()
