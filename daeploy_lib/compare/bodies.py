@@ -7,9 +7,7 @@ is bytes. JSON and event streams are compared by structure, everything else as a
 whole.
 """
 
-from typing import TYPE_CHECKING, Any
-
-import attrs
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from daeploy_lib.compare.answer import Answer
 from daeploy_lib.compare.decoding import codings_of, undo_codings
@@ -25,8 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-@attrs.frozen
-class Body:
+_NO_TYPE = MediaType()
+
+
+class Body(NamedTuple):
     """
     A body without its codings.
 
@@ -75,8 +75,12 @@ def read_body(answer: Answer, limit: int) -> Body:
         >>> body.text()
         '{}'
     """
-    types = values_of(answer.headers, b"content-type")
-    media = parse_media_type(types[0]) if types else MediaType()
+    # The first counts of those that come twice.
+    fields = dict(reversed(answer.headers))
+    media_type = fields.get(b"content-type")
+    media = _NO_TYPE if media_type is None else parse_media_type(media_type)
+    if b"content-encoding" not in fields:
+        return Body(answer.body, media)
     codings = codings_of(values_of(answer.headers, b"content-encoding"))
     if not codings:
         return Body(answer.body, media)

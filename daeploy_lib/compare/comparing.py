@@ -89,7 +89,8 @@ def compare(
     """
     if not max_fields and is_same(main, shadow, rules):
         return MATCH
-    show = Show(rules.hidden, tuple(secrets))
+    known = tuple(secrets)
+    show = Show(rules.hidden, known) if known else rules.show
     findings = Findings(show, rules.max_differences if is_shown else 0)
     fields: tuple[FieldPair, ...] = ()
     reason = Reason.none
@@ -130,7 +131,7 @@ def is_quick(main: Answer, shadow: Answer, rules: ComparisonRules) -> bool:
     Where it may take longer, it belongs into a thread.
     """
     size = len(main.body) + len(shadow.body)
-    if size > _QUICK_ENCODED_BYTES and (_codings(main) or _codings(shadow)):
+    if size > _QUICK_ENCODED_BYTES and (_is_encoded(main) or _is_encoded(shadow)):
         return False
     if rules.unordered:
         # Elements are tried against one another, and those in them again.
@@ -207,6 +208,10 @@ def _find_cut(main: Answer, shadow: Answer, findings: Findings) -> None:
         findings.add_shown("$", Kind.value, *words)
 
 
+def _is_encoded(answer: Answer) -> bool:
+    return b"content-encoding" in dict(answer.headers)
+
+
 def _codings(answer: Answer) -> list[str]:
     return codings_of(values_of(answer.headers, b"content-encoding"))
 
@@ -263,6 +268,8 @@ def _own_fields(
 def _fields(
     main: object, shadow: object, rules: ComparisonRules, show: Show, limit: int
 ) -> tuple[FieldPair, ...]:
+    if not limit:
+        return ()
     return pair_fields(main, shadow, limit, state=rules.paths, show=show)
 
 
@@ -272,5 +279,9 @@ def _is_shallow(body: Body, value: object, max_depth: int) -> bool:
     return is_shallow(value, max_depth) if told is None else told
 
 
-def _may_have_booleans(*contents: bytes) -> bool:
-    return any(b"true" in content or b"false" in content for content in contents)
+def _may_have_booleans(one: bytes, other: bytes) -> bool:
+    return _has_booleans(one) or _has_booleans(other)
+
+
+def _has_booleans(content: bytes) -> bool:
+    return b"true" in content or b"false" in content

@@ -1,6 +1,7 @@
 """One difference between two answers, and the shape that several share."""
 
 import enum
+import functools
 import hashlib
 import re
 from collections.abc import Iterable
@@ -101,7 +102,17 @@ def shape_of(entries: Iterable[tuple[str, Kind]]) -> Shape:
         >>> str(shape_of(many))
         'missing $.labels.*'
     """
-    distinct = set(entries)
+    distinct = frozenset(entries)
     if len(distinct) > _MAX_ENTRIES:
-        distinct = {(_LAST_STEP.sub(".*", path), kind) for path, kind in distinct}
-    return Shape(tuple(sorted(distinct)[:_MAX_ENTRIES]))
+        distinct = frozenset(
+            (_LAST_STEP.sub(".*", path), kind) for path, kind in distinct
+        )
+    if len(distinct) > _MAX_ENTRIES:
+        distinct = frozenset(sorted(distinct)[:_MAX_ENTRIES])
+    return _shape(distinct)
+
+
+# Bounded, as paths come from services; most differ in one way, again and again.
+@functools.lru_cache(maxsize=256)
+def _shape(distinct: frozenset[tuple[str, Kind]]) -> Shape:
+    return Shape(tuple(sorted(distinct)))

@@ -11,6 +11,7 @@ from daeploy_lib.compare.headers import DEFAULT_HEADERS, HeaderChoice, header_na
 from daeploy_lib.compare.numbers import Tolerance
 from daeploy_lib.compare.path_matching import State, compile_paths
 from daeploy_lib.compare.path_syntax import wildcard
+from daeploy_lib.compare.showing import Show
 from daeploy_lib.compare.statuses import StatusGroup, equal_groups, status_groups
 
 MIB = 1024 * 1024
@@ -143,6 +144,7 @@ class ComparisonRules:
     routes: Routes = attrs.field(default=(), converter=_routes)
     paths: State | None = attrs.field(init=False, repr=False, eq=False)
     hidden: State | None = attrs.field(init=False, repr=False, eq=False)
+    show: Show = attrs.field(init=False, repr=False, eq=False)
     choice: HeaderChoice = attrs.field(init=False, repr=False, eq=False)
     tolerance: Tolerance = attrs.field(init=False, repr=False, eq=False)
     _equal: tuple[frozenset[int], ...] = attrs.field(init=False, repr=False, eq=False)
@@ -160,6 +162,10 @@ class ComparisonRules:
     def _compile_redacted(self) -> State | None:
         # "Included" holds for what is below as well, as redaction must.
         return compile_paths(ignored=(), included=self.redacted, unordered=())
+
+    @show.default
+    def _make_show(self) -> Show:
+        return Show(self.hidden)
 
     @choice.default
     def _choose_headers(self) -> HeaderChoice:

@@ -10,6 +10,7 @@ incomparable: a queue without end would be memory without end.
 import asyncio
 import functools
 import logging
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from time import time
@@ -22,6 +23,8 @@ from daeploy_lib.evidence.sample import Request, Sample
 from daeploy_lib.router.outcome import Asked, Outcome, Pair, Settle
 
 _log = logging.getLogger(__name__)
+
+_NAMES = re.compile(rb"^([^:\r\n]+): ", re.MULTILINE)
 
 _MAX_WAITING = 64
 
@@ -178,17 +181,16 @@ def _compared(
     assert main is not None  # noqa: S101 - the caller has looked
     assert shadow is not None  # noqa: S101
     secrets = secrets_of(pair.asked.lines)
-    found = functools.partial(
-        compare, main, shadow, rules, secrets=secrets, max_fields=max_fields
-    )
     # Values cost as much to show as to compare, and few are ever looked at.
-    comparison = found(is_shown=False)
+    comparison = compare(
+        main, shadow, rules, secrets=secrets, max_fields=max_fields, is_shown=False
+    )
     shape = comparison.shape
     if shape is None or pairing is None or not pair.may_be_kept:
         return comparison, False
     if not pairing.wants_example(shape.fingerprint):
         return comparison, False
-    return found(is_shown=True), True
+    return compare(main, shadow, rules, secrets=secrets, max_fields=max_fields), True
 
 
 def secrets_of(lines: bytes) -> list[str]:
@@ -200,6 +202,8 @@ def secrets_of(lines: bytes) -> list[str]:
         ['Bearer abcd', 'Bearer', 'abcd', 's=123; t=4', '123', '4']
     """
     found: list[str] = []
+    if not _has_secrets(tuple(_NAMES.findall(lines))):
+        return found
     for line in lines.split(b"\r\n"):
         name, _, value = line.partition(b": ")
         if _is_secret(name):
@@ -210,7 +214,12 @@ def secrets_of(lines: bytes) -> list[str]:
     return found
 
 
-# Bounded, as names come from clients; these have few.
+# Bounded, as names come from clients; most send the same ones every time.
+@functools.lru_cache(maxsize=64)
+def _has_secrets(names: tuple[bytes, ...]) -> bool:
+    return any(map(_is_secret, names))
+
+
 @functools.lru_cache(maxsize=1024)
 def _is_secret(name: bytes) -> bool:
     return is_secret_header(name.decode("latin-1"))
