@@ -45,7 +45,7 @@ from daeploy_lib.runtimes.docker import DockerRuntime
 from daeploy_lib.shadow_router import ShadowRouter
 from daeploy_lib.show.report import Report
 from daeploy_lib.show.table import Services
-from daeploy_lib.sources import Directory, PythonImage
+from daeploy_lib.sources import Directory, PythonImage, PythonObject
 
 __all__ = [
     "Assignment",
@@ -68,6 +68,7 @@ __all__ = [
     "Mount",
     "NotReadyError",
     "PythonImage",
+    "PythonObject",
     "Readiness",
     "RegistryError",
     "Replayed",

@@ -264,6 +264,7 @@ VALUES: dict[str, object] = {
     "MirrorPolicy": daeploy_lib.MirrorPolicy(0.5, "safe", ["cookie"], ["!/a"], "x-b"),
     "Mount": daeploy_lib.Mount("/srv/models", "/models"),
     "PythonImage": daeploy_lib.PythonImage(),
+    "PythonObject": daeploy_lib.PythonObject(len, requirements=["numpy"]),
     "Readiness": daeploy_lib.Readiness("/health", 5),
     "Replayed": daeploy_lib.Replayed(200, (("a", "b"),), b"{}", 0.5),
     "Report": daeploy_lib.Report(

@@ -4,5 +4,13 @@ from daeploy_lib.sources.directory import Directory
 from daeploy_lib.sources.opening import Source, open_source
 from daeploy_lib.sources.project import write_project
 from daeploy_lib.sources.python_image import PythonImage
+from daeploy_lib.sources.python_object import PythonObject
 
-__all__ = ["Directory", "PythonImage", "Source", "open_source", "write_project"]
+__all__ = [
+    "Directory",
+    "PythonImage",
+    "PythonObject",
+    "Source",
+    "open_source",
+    "write_project",
+]

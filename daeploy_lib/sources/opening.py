@@ -1,13 +1,18 @@
 """Whatever a version is deployed from, opened as a vetted build context."""
 
 import os
+from collections.abc import Callable
+from typing import Any
 
 from daeploy_lib.domain.spec import Spec
 from daeploy_lib.errors import SourceError
 from daeploy_lib.sources.context import Context
 from daeploy_lib.sources.directory import Directory, context_of
+from daeploy_lib.sources.python_object import Estimator, PythonObject
 
-Source = str | os.PathLike[str] | Directory
+Source = (
+    str | os.PathLike[str] | Directory | PythonObject | Callable[..., Any] | Estimator
+)
 
 
 def open_source(source: Source, spec: Spec) -> Context:
@@ -15,7 +20,8 @@ def open_source(source: Source, spec: Spec) -> Context:
     Return the vetted context of a source; the caller closes it.
 
     Args:
-        source: A directory, or the path of one.
+        source: A directory, or the path of one; or a function, an ASGI
+            application or a fitted estimator, which is given a service.
         spec: What will be run from it.
 
     Raises:
@@ -23,12 +29,12 @@ def open_source(source: Source, spec: Spec) -> Context:
         SourceError: If it does not exist, is no directory, is empty, holds what
             must not be in a context, or does not say what to run.
     """
-    if not isinstance(source, str | os.PathLike | Directory):
-        raise TypeError(
-            f"A source is a path or Directory(...), not {type(source).__name__}."
-        )
-    directory = source if isinstance(source, Directory) else Directory(source)
     try:
+        if not isinstance(source, str | os.PathLike | Directory):
+            if not isinstance(source, PythonObject):
+                source = PythonObject(source)
+            return source.open(spec)
+        directory = source if isinstance(source, Directory) else Directory(source)
         return context_of(directory.path, spec)
     except SourceError as error:
         error.name, error.version = spec.name, spec.version
