@@ -12,22 +12,25 @@ import sys
 from pathlib import Path
 
 from daeploy_lib import Deployer
-from daeploy_lib.cli.entry import run
+from daeploy_lib.cli.entry import end_on_signals, run
 from daeploy_lib.testing import Behaviour, MemoryRuntime
 
 # What a service of this name does.
 BEHAVIOURS = {
     "broken": Behaviour(exit_code=3, lines=("no model found",)),
+    "silent": Behaviour(is_silent=True),
     "chatty": Behaviour(lines=tuple(f"line {n}" for n in range(100))),
 }
 
 
 def main() -> None:
     """Run them all, whatever their codes."""
+    end_on_signals()
     runtime = MemoryRuntime(BEHAVIOURS)
     codes = []
     for command in sys.argv[2:]:
-        print(f">>> daeploy {command}", flush=True)
+        sys.stdout.write(f">>> daeploy {command}\n")
+        sys.stdout.flush()
         codes.append(run(shlex.split(command), runtime=runtime))
     Path(sys.argv[1]).write_text(json.dumps(codes))
     with Deployer(runtime, state=os.environ["DAEPLOY_STATE"]) as deployer:

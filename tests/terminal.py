@@ -76,13 +76,13 @@ class Terminal:
         return self._raw.decode().replace("\r\n", "\n")
 
     def type(self, text: str) -> None:
-        """Press keys; ``\\x03`` is Ctrl-C."""
+        """Press keys; the character 3 is Ctrl-C."""
         os.write(self._ours, text.encode())
 
-    def expect(self, text: str) -> None:
-        """Wait until a text has been shown."""
+    def expect(self, text: str, times: int = 1) -> None:
+        """Wait until a text has been shown, or shown so often."""
         deadline = time.monotonic() + PATIENCE_S
-        while text not in self.text:
+        while self.text.count(text) < times:
             assert self._read(deadline), f"never shown: {text!r} in\n{self.text}"
 
     def end(self) -> int:

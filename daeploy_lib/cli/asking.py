@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import typer
 
-from daeploy_lib.cli.failing import RefusedError
+from daeploy_lib.cli.failing import DeclinedError, RefusedError
 
 _T = TypeVar("_T")
 
@@ -16,17 +16,18 @@ def confirm(question: str, *, is_sure: bool, refusal: str) -> None:
     Ask, unless ``--yes`` was given; return if the answer is yes.
 
     Raises:
-        RefusedError: If it is no, or if there is no terminal to ask on.
+        DeclinedError: If it is no.
+        RefusedError: If there is no terminal to ask on.
         KeyboardInterrupt: If it is Ctrl-C.
     """
     if is_sure:
         return
     if not sys.stdin.isatty():
         raise RefusedError(
-            f"{refusal} There is no terminal to ask on; --yes answers beforehand."
+            f"{refusal}: there is no terminal to ask on; --yes answers beforehand."
         )
     if not _answered(lambda: typer.confirm(question, err=_goes_to_errors())):
-        raise RefusedError(refusal)
+        raise DeclinedError(refusal)
 
 
 def ask(question: str, default: str, *, option: str) -> str:
@@ -51,7 +52,7 @@ def _answered(asked: Callable[[], _T]) -> _T:
         print(file=sys.stderr)
         if isinstance(error.__context__, KeyboardInterrupt):
             raise KeyboardInterrupt from None
-        raise RefusedError("There was no answer; nothing was changed.") from None
+        raise DeclinedError("There was no answer; nothing was changed.") from None
 
 
 def _goes_to_errors() -> bool:

@@ -75,7 +75,7 @@ def assign(
         raise ValueError("--force overrules a gate: name one with --gate.")
     rule = words.gate_of(thresholds) if is_gated else None
     confirm(
-        f"Change {name} {version} to main?", is_sure=yes, refusal="Assign cancelled."
+        f"Change {name} {version} to main?", is_sure=yes, refusal="Assign cancelled"
     )
     with session.deployer() as deployer:
         main = deployer.assign(name, version, gate=rule, expected=expected, force=force)
@@ -128,7 +128,7 @@ def kill(
         confirm(
             "Are you sure you want to kill the above service(s)?",
             is_sure=yes or not found,
-            refusal="Service(s) not killed.",
+            refusal="Service(s) not killed",
         )
         if name is None:
             killed = deployer.kill_all(keep_image=keep_image, grace=grace)

@@ -22,7 +22,7 @@ _MISSING = (
 
 def main() -> None:
     """Run the command line of this process, and end it with the exit code."""
-    received = _end_on_signals()
+    received = end_on_signals()
     code = run(sys.argv[1:])
     if code == INTERRUPTED and received:
         code = _OF_SIGNAL + received[0]
@@ -62,7 +62,7 @@ def run(arguments: Sequence[str], *, runtime: Runtime | None = None) -> int:
     return code if isinstance(code, int) else 0
 
 
-def _end_on_signals() -> list[int]:
+def end_on_signals() -> list[int]:
     """Have what ends a process do as Ctrl-C does; return where it is noted."""
     received: list[int] = []
 

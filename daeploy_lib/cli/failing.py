@@ -32,7 +32,11 @@ _VALUE = re.compile(r"=.*", re.DOTALL)
 
 
 class RefusedError(Exception):
-    """A question that cannot be asked, or was answered with no."""
+    """What the command line itself cannot do, such as to ask without a terminal."""
+
+
+class DeclinedError(Exception):
+    """A question was answered with no."""
 
 
 def explain(error: BaseException) -> int:
@@ -45,6 +49,9 @@ def explain(error: BaseException) -> int:
     if isinstance(error, KeyboardInterrupt):
         _say("Interrupted.")
         return INTERRUPTED
+    if isinstance(error, DeclinedError):
+        _say(str(error))
+        return FAILED
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else FAILED
     if hasattr(error, "format_message") and hasattr(error, "exit_code"):
