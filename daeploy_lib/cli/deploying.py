@@ -13,7 +13,6 @@ from daeploy_lib.cli.session import Session
 from daeploy_lib.cli.source import SourceKind, source_of
 from daeploy_lib.cli.writing import narrate, write, write_json
 from daeploy_lib.domain.spec import Hardening, Readiness, Resources
-from daeploy_lib.runtimes.base import Event, OnEvent
 from daeploy_lib.show.progress import progress
 
 _DEFAULT_NAME = "my_project"
@@ -131,25 +130,15 @@ def deploy(
             capabilities=tuple(capability or ()),
         ),
         "readiness": Readiness(ready_path, timeout),
-        "on_event": _shown(name, version),
     }
     narrate(f"Active host: {runtime.description}")
     narrate("Deploying service...")
     with session.deployer_on(runtime) as deployer:
-        service = deployer.deploy(name, version, **wanted)
+        # The end has a line of its own.
+        with progress(name, version, has_end=False) as show:
+            service = deployer.deploy(name, version, on_event=show, **wanted)
         narrate("Service deployed successfully")
         if as_json:
             write_json(service)
         else:
             write(deployer.ls(name, version))
-
-
-def _shown(name: str, version: str) -> OnEvent:
-    """Return what shows the steps; the end has a line of its own."""
-    show = progress(name, version)
-
-    def on_event(event: Event) -> None:
-        if event.stage != "done":
-            show(event)
-
-    return on_event

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from types import FrameType
 
 from daeploy_lib.cli.failing import FAILED, INTERRUPTED, explain
+from daeploy_lib.cli.writing import ReaderGoneError
 from daeploy_lib.runtimes.base import Runtime
 
 # The shell's own convention: 128 and the number of the signal.
@@ -55,7 +56,7 @@ def run(arguments: Sequence[str], *, runtime: Runtime | None = None) -> int:
         if code == INTERRUPTED:
             # Typer has made this of it.
             return explain(KeyboardInterrupt())
-    except BrokenPipeError:
+    except (BrokenPipeError, ReaderGoneError):
         return _reader_gone()
     except BaseException as error:  # noqa: BLE001 - the only place that explains them
         return explain(error)

@@ -53,7 +53,7 @@ class Front:
             await self._router({**scope, "root_path": root}, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1000})
-        elif path == _METRICS and self._metrics is not None:
+        elif path in {_METRICS, f"{_METRICS}/"} and self._metrics is not None:
             await self._metrics(scope, receive, send)
         elif path in {"/", PREFIX, f"{PREFIX}/"}:
             await _answer(send, 200, self._index())

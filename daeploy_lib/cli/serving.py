@@ -1,5 +1,6 @@
 """``serve``: a router, without an application around it."""
 
+import os
 import socket
 from typing import TYPE_CHECKING, Annotated
 
@@ -85,7 +86,9 @@ def _listener(host: str, port: int) -> socket.socket:
         family, _, _, _, address = found[0]
         return socket.create_server(address[:2], family=family, backlog=2048)
     except OSError as error:
-        reason = error.strerror or str(error)
+        # A host that is not known has no number of the system's.
+        number = error.errno or 0
+        reason = os.strerror(number) if number > 0 else str(error.strerror)
         raise RefusedError(
             _TAKEN.format(port=port, host=host, reason=reason.lower())
         ) from None

@@ -15,10 +15,23 @@ from daeploy_lib.domain.spec import Spec
 _INDENT = "  "
 
 
+class ReaderGoneError(Exception):
+    """Whoever read standard output has had enough."""
+
+
 def write(text: object) -> None:
-    """Write a result."""
-    # At once: a narration on the other stream must not overtake it.
-    print(text, flush=True)
+    """
+    Write a result.
+
+    Raises:
+        ReaderGoneError: If nobody reads it any more.
+    """
+    try:
+        # At once: a narration on the other stream must not overtake it.
+        print(text, flush=True)
+    except BrokenPipeError:
+        # Typer would make a failure of it.
+        raise ReaderGoneError from None
 
 
 def narrate(text: str) -> None:
