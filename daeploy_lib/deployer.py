@@ -188,8 +188,8 @@ class Deployer:
                 server does not need.
             readiness: When it counts as ready.
             on_event: Called with each event of the deployment as it happens;
-                by default they are shown: on standard error, or in a display
-                of a notebook.
+                by default they are shown: in one display of a terminal or of a
+                notebook, else as lines on standard error.
 
         Raises:
             ValueError, TypeError: If an argument is wrong; nothing happened.
@@ -218,8 +218,9 @@ class Deployer:
         )
         if on_event is not None and not callable(on_event):
             raise TypeError(f"on_event must be callable, not {on_event!r}.")
-        show = progress(name, version) if on_event is None else on_event
-        with contextlib.closing(open_source(source, spec)) as context:
+        with contextlib.ExitStack() as stack:
+            show = on_event or stack.enter_context(progress(name, version))
+            context = stack.enter_context(contextlib.closing(open_source(source, spec)))
             service = deploy(self._open(), spec, context, show)
         self._remember(name, version)
         return service

@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import pytest
 
 from daeploy_lib import Deployer, Event
+from daeploy_lib.errors import BuildError
 from daeploy_lib.runtimes.memory import Behaviour, MemoryRuntime
 from daeploy_lib.show.progress import progress
 
@@ -18,6 +21,14 @@ EVENTS = [
     Event("start", "Starting"),
     Event("done", "Service deployed successfully"),
 ]
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    """Wait until something holds."""
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_lines_on_standard_error(capfd: pytest.CaptureFixture[str]) -> None:
@@ -96,53 +107,113 @@ def test_a_failure_is_an_error_and_no_event(
 class _Handle:
     """A display that updates in place."""
 
-    def __init__(self, shown: list[str]) -> None:
+    def __init__(self, shown: list[dict[str, str]]) -> None:
         self.shown = shown
 
-    def update(self, content: str) -> None:
+    def update(self, content: dict[str, str], *, raw: bool) -> None:
+        assert raw
         self.shown.append(content)
 
 
 class _Notebook:
-    """Stands in for IPython: the real one is used by the notebook's test."""
+    """Stands in for IPython: the real one is used by the notebooks' tests."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, shell: object) -> None:
-        self.displays: list[list[str]] = []
+        self.displays: list[list[dict[str, str]]] = []
+        self.is_broken = False
         ipython: Any = ModuleType("IPython")
         ipython.get_ipython = lambda: shell
         display: Any = ModuleType("IPython.display")
-        display.HTML = str
         display.display = self._display
         ipython.display = display
         monkeypatch.setitem(sys.modules, "IPython", ipython)
         monkeypatch.setitem(sys.modules, "IPython.display", display)
 
-    def _display(self, content: str, *, display_id: bool) -> _Handle:
+    def _display(
+        self, content: dict[str, str], *, raw: bool, display_id: bool
+    ) -> _Handle:
+        if self.is_broken:
+            raise RuntimeError("the kernel is gone")
+        assert raw
         assert display_id
         self.displays.append([content])
         return _Handle(self.displays[-1])
 
 
+KERNEL = SimpleNamespace(kernel=object())
+
+
 def test_one_display_in_a_notebook(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """It is updated in place with the last lines, and ends with the last one."""
-    notebook = _Notebook(monkeypatch, SimpleNamespace(kernel=object()))
-    show = progress("hello", "1.0.0<b>")
-    shown = []
-    for event in [EVENTS[0], *[EVENTS[1]] * 30, *EVENTS[2:]]:
-        show(event)
-        shown.append(notebook.displays[0][-1])
-    assert len(notebook.displays) == 1
-    assert shown[0] == (
-        "<b>hello 1.0.0&lt;b&gt;</b><pre>build  Building on an engine</pre>"
+    """It is updated in place, and ends as one line."""
+    notebook = _Notebook(monkeypatch, KERNEL)
+    with progress("hello", "1.0.0<b>") as show:
+        for event in EVENTS:
+            show(event)
+    [shown] = notebook.displays
+    assert "Building on an engine" in shown[0]["text/html"]
+    assert "step 1 of 2" in shown[1]["text/html"]
+    assert "FROM &lt;base&gt;" in shown[1]["text/html"]
+    assert "1.0.0<b>  start" in shown[2]["text/plain"]
+    assert "1.0.0&lt;b&gt;" in shown[-1]["text/html"]
+    assert shown[-1]["text/plain"] == (
+        "hello 1.0.0<b>  Service deployed successfully (0.0 s)"
     )
-    assert max(text.count("\n") for text in shown) == 11
-    assert "FROM &lt;base&gt;" in shown[20]
-    assert shown[-1] == (
-        "<b>hello 1.0.0&lt;b&gt;</b><pre>done   Service deployed successfully</pre>"
-    )
+    assert "<pre" not in shown[-1]["text/html"]
     assert capfd.readouterr() == ("", "")
+
+
+def test_what_fails_at_once_leaves_nothing_in_a_notebook(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A mistake that is found before anything happens is an error only."""
+    notebook = _Notebook(monkeypatch, KERNEL)
+    with pytest.raises(LookupError), progress("hello", "1.0.0"):
+        raise LookupError
+    assert notebook.displays == []
+
+
+def test_waiting_is_shown_before_the_first_event(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A source that takes long to read is seen to be read."""
+    notebook = _Notebook(monkeypatch, KERNEL)
+    with progress("hello", "1.0.0"):
+        eventually(lambda: bool(notebook.displays))
+        assert notebook.displays[0][0]["text/plain"].startswith("hello 1.0.0  source,")
+
+
+def break_off(failure: BaseException) -> None:
+    """Fail in the middle of a build."""
+    with progress("hello", "1.0.0") as show:
+        show(EVENTS[1])
+        raise failure
+
+
+def test_a_failure_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the error does not say stays below how far it had come."""
+    notebook = _Notebook(monkeypatch, KERNEL)
+    error = BuildError("It fails.", log_lines=("Step 1/2",))
+    for failure in (error, KeyboardInterrupt()):
+        with pytest.raises(type(failure)):
+            break_off(failure)
+    said, cut = (shown[-1]["text/plain"] for shown in notebook.displays)
+    assert said == "hello 1.0.0  failed in build, after 0.0 s"
+    assert cut == (
+        "hello 1.0.0  interrupted in build, after 0.0 s\nStep 1/2 : FROM <base>"
+    )
+
+
+def test_a_broken_display_fails_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is logged once, and the deployment goes on."""
+    _Notebook(monkeypatch, KERNEL).is_broken = True
+    with Deployer(MemoryRuntime(), state=tmp_path, ephemeral=True) as deployer:
+        source = deployer.init("hello", tmp_path)
+        assert deployer.deploy("hello", "1.0.0", source).is_main
+    assert caplog.text.count("progress of hello 1.0.0 cannot be shown") == 1
 
 
 @pytest.mark.parametrize("shell", [None, SimpleNamespace()], ids=["none", "terminal"])
