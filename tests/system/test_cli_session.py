@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -11,45 +12,20 @@ from pathlib import Path
 
 import pytest
 
+from daeploy_lib.cli.entry import run
 from terminal import Terminal
 
 PROGRAM = Path(__file__).parents[1] / "cli_program.py"
 TIME = "2020-11-23 11:30:00"
 
-# To the character, save for the name of the host and the steps of a build.
-CLASSIC = """\
->>> daeploy init
-project_name [my_project]: hello
->>> daeploy deploy hello 1.0.0 ./hello
-Active host: threads of this process
-Deploying service...
-Service deployed successfully
-MAIN    NAME    VERSION    STATUS    RUNNING
-------  ------  ---------  --------  -----------------------------------
-*       hello   1.0.0      running   Running (since 2020-11-23 11:30:00)
->>> daeploy deploy hello 2.0.0 ./hello
-Active host: threads of this process
-Deploying service...
-Service deployed successfully
-MAIN    NAME    VERSION    STATUS    RUNNING
-------  ------  ---------  --------  -----------------------------------
-        hello   2.0.0      running   Running (since 2020-11-23 11:30:00)
->>> daeploy assign hello 2.0.0
-Change hello 2.0.0 to main? [y/N]: y
-Changed main version to hello 2.0.0
-MAIN    NAME    VERSION    STATUS    RUNNING
-------  ------  ---------  --------  -----------------------------------
-        hello   1.0.0      running   Running (since 2020-11-23 11:30:00)
-*       hello   2.0.0      running   Running (since 2020-11-23 11:30:00)
->>> daeploy kill hello
-MAIN    NAME    VERSION    STATUS    RUNNING
-------  ------  ---------  --------  -----------------------------------
-        hello   1.0.0      running   Running (since 2020-11-23 11:30:00)
-*       hello   2.0.0      running   Running (since 2020-11-23 11:30:00)
-Are you sure you want to kill the above service(s)? [y/N]: y
-Service hello 1.0.0 killed.
-Service hello 2.0.0 killed.
-"""
+# The session of the document, to the character, save for the name of the host.
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "command-line.md").read_text("utf-8")
+[CLASSIC] = re.findall(
+    r"^```console\n(\$ daeploy init\n.*?)^```$", DOCUMENT, re.MULTILINE | re.DOTALL
+)
+CLASSIC = CLASSIC.replace("$ daeploy", ">>> daeploy").replace(
+    "Docker at unix:///var/run/docker.sock", "threads of this process"
+)
 COMMANDS = [
     line.removeprefix(">>> daeploy ")
     for line in CLASSIC.splitlines()
@@ -57,6 +33,19 @@ COMMANDS = [
 ]
 # A control sequence of a terminal begins with one of these.
 CONTROLS = re.compile(r"[\x1b\r\x07\x08]")
+
+
+SHOWN = [
+    line.removeprefix("$ daeploy ").partition(" | ")[0].partition(" > ")[0]
+    for line in DOCUMENT.splitlines()
+    if line.startswith("$ daeploy ") and "--install" not in line
+]
+
+
+@pytest.mark.parametrize("words", SHOWN)
+def test_every_command_of_the_document_exists(words: str) -> None:
+    """With its options."""
+    assert run([*shlex.split(words), "--help"]) == 0
 
 
 @pytest.fixture
