@@ -10,6 +10,7 @@ which classes are known again. So the same object has the same digest.
 import dis
 import io
 import pickletools
+import sys
 import types
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, TypeVar
@@ -114,6 +115,7 @@ def _dumped(cloudpickle: Any, value: object) -> tuple[bytes, set[str]]:
             **ordinary,
             types.CodeType: code_reduced,
             TypeVar: typevar_reduced,
+            **_reducers(),
         }
 
         def reducer_override(self, obj: Any) -> Any:
@@ -124,6 +126,17 @@ def _dumped(cloudpickle: Any, value: object) -> tuple[bytes, set[str]]:
     file = _Bounded()
     Pickler(file).dump(value)
     return file.getvalue(), modules
+
+
+def _reducers() -> dict[type, Callable[[Any], Any]]:
+    """Return how to pickle what does not know it itself."""
+    starlette = sys.modules.get("starlette.datastructures")
+    if starlette is None:
+        return {}
+    # It looks for its attributes in one that it does not have when it is made
+    # without its __init__.
+    kind = starlette.State
+    return {kind: lambda state: (kind, (dict(vars(state)["_state"]),))}
 
 
 def _alike(reduced: Any) -> Any:

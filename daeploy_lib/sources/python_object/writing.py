@@ -1,5 +1,6 @@
 """The service that is written around a Python object."""
 
+import pickle
 import shutil
 import sys
 from importlib.metadata import PackageNotFoundError
@@ -58,6 +59,8 @@ def written(
     imported = importable(value) if kind == "application" else None
     if imported is None:
         content = pickled(value, name)
+        if kind == "application":
+            _check_readable(content.content, name)
         (folder / _PICKLE).write_bytes(content.content)
         modules, is_pickled = content.modules, True
     else:
@@ -86,10 +89,31 @@ def written(
     (folder / "service.py").write_text(service, "utf-8")
 
 
+def _check_readable(content: bytes, name: str) -> None:
+    """
+    Read an application again; some frameworks only find out then.
+
+    Raises:
+        SourceError: If that fails.
+    """
+    try:
+        pickle.loads(content)  # noqa: S301 - our own bytes
+    except Exception as error:
+        raise _refused(
+            f"the application {name} was not made in a module, and what it holds "
+            f"cannot be taken to another process ({type(error).__name__}). Make it in "
+            f"a module of its own, and import it from there"
+        ) from error
+
+
 def _application(value: Any, imported: tuple[str, str] | None) -> str:
     if imported is None:
         lines = (
             "import pickle  # noqa: E402\n\n"
+            "# Other versions of Python cannot read its byte code.\n"
+            f"PYTHON = (3, {sys.version_info[1]})\n"
+            "if sys.version_info[:2] != PYTHON:\n"
+            '    sys.exit(f"It was written by Python {PYTHON}. Run it with that.")\n'
             f'with (HERE / "{_PICKLE}").open("rb") as file:\n'
             "    application = pickle.load(file)"
         )
