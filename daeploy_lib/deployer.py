@@ -48,7 +48,7 @@ from daeploy_lib.runtimes.base import OnEvent, Runtime
 from daeploy_lib.runtimes.docker import DockerRuntime
 from daeploy_lib.show.progress import progress
 from daeploy_lib.show.report import Report
-from daeploy_lib.show.table import History, Services
+from daeploy_lib.show.table import History, Leftovers, Services
 from daeploy_lib.sources import Source, open_source, write_project
 
 _log = logging.getLogger(__name__)
@@ -582,7 +582,7 @@ class Deployer:
 
     def cleanup(self, *, dry_run: bool = False) -> Sequence[Leftover]:
         """
-        Remove what no version needs any more; return what that was.
+        Remove what no version needs any more; return what that was, as a table.
 
         These are remains of deployments and kills that were cut short, and
         images that were kept. Nothing of another project is looked at.
@@ -593,7 +593,7 @@ class Deployer:
         Raises:
             RuntimeUnavailableError: If the runtime cannot be used.
         """
-        return sweep(self._open(), dry_run=dry_run)
+        return Leftovers(sweep(self._open(), dry_run=dry_run))
 
     def close(self) -> None:
         """

@@ -21,9 +21,20 @@ from collections.abc import Sequence
 
 import attrs
 
+from daeploy_lib.short_traceback import short_traceback
+
 
 class DaeployError(Exception):
-    """Base of everything that this library raises on purpose."""
+    """
+    Base of everything that this library raises on purpose.
+
+    IPython shows its message first, then the caller's own lines of the traceback;
+    ``%tb Plain`` shows all of them.
+    """
+
+    def _render_traceback_(self) -> list[str]:
+        """Return what IPython shows."""
+        return short_traceback(self)
 
 
 class RegistryError(DaeployError):

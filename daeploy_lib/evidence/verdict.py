@@ -3,7 +3,7 @@
 import enum
 import math
 from collections.abc import Mapping
-from typing import Self
+from typing import Any, Self
 
 import attrs
 
@@ -131,6 +131,11 @@ class Verdict:
             f"{words[self.result]} after {self.exchanges} exchanges, with "
             f"{self.confidence:.4g} confidence: {'; '.join(self.reasons)}."
         )
+
+    def _repr_pretty_(self, printer: Any, cycle: object) -> None:
+        """Have IPython show the sentence, not the values."""
+        del cycle
+        printer.text(str(self))
 
     def to_dict(self) -> dict[str, object]:
         """Return plain values that JSON can hold."""

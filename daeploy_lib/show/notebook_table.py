@@ -1,4 +1,6 @@
-"""The report's table as a notebook shows it."""
+"""Tables as a notebook shows them: those of values, and the report's."""
+
+from collections.abc import Iterable, Sequence
 
 from daeploy_lib.evidence.summary import Summary
 from daeploy_lib.show import report_table
@@ -23,32 +25,54 @@ _STYLES = {
 }
 
 
+def html_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Markup:
+    """
+    Return a table of texts, which are escaped.
+
+    Example:
+        >>> "<td" in html_table(["NAME"], [["hello"]])
+        True
+    """
+    return _boxed(_table(columns, rows, [_WHOLE] * len(columns)))
+
+
 def snippet(summary: Summary) -> str:
-    """Return the table, with the notes below it."""
+    """Return the report's table, with the notes below it."""
     styles = [_STYLES.get(column, _TEXT) for column in report_table.COLUMNS]
-    head = [
-        element("th", column, style=style + _HEAD)
-        for column, style in zip(report_table.COLUMNS, styles, strict=True)
-    ]
+    rows = [report_table.row(shadow) for shadow in summary.shadows]
+    title = element("caption", report_table.title(summary), style=_TITLE)
+    table = _table(report_table.COLUMNS if rows else (), rows, styles, title)
+    notes = [element("p", n, style=_NOTE) for n in report_table.notes(summary)]
+    return _boxed(table, *notes)
+
+
+def _table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    styles: Sequence[str],
+    *caption: Markup,
+) -> Markup:
+    if not columns:
+        return element("table", *caption, style=_TABLE)
+    pairs = zip(columns, styles, strict=True)
+    head = [element("th", text, style=style + _HEAD) for text, style in pairs]
     body = [
         element(
-            "tr", *_cells(report_table.row(shadow), styles), style="background:none"
+            "tr",
+            *(element("td", c, style=s) for c, s in zip(row, styles, strict=True)),
+            style="background:none",
         )
-        for shadow in summary.shadows
+        for row in rows
     ]
-    title = element("caption", report_table.title(summary), style=_TITLE)
-    rows = [element("thead", element("tr", *head)), element("tbody", *body)]
-    table = element("table", title, *(rows if body else ()), style=_TABLE)
-    notes = [element("p", n, style=_NOTE) for n in report_table.notes(summary)]
+    parts = [element("thead", element("tr", *head)), element("tbody", *body)]
+    return element("table", *caption, *parts, style=_TABLE)
+
+
+def _boxed(*parts: Markup) -> Markup:
     return element(
         "div",
-        table,
-        *notes,
+        *parts,
         # Notebooks take what stands between two dollars for a formula; paths have them.
         class_="mathjax_ignore tex2jax_ignore",
         style="overflow-x:auto",
     )
-
-
-def _cells(row: tuple[str, ...], styles: list[str]) -> list[Markup]:
-    return [element("td", c, style=s) for c, s in zip(row, styles, strict=True)]

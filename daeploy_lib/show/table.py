@@ -1,6 +1,5 @@
-"""The tables of services and of changes of main, as text and as HTML."""
+"""The tables of services, changes of main and leftovers, as text and as HTML."""
 
-import html
 import json
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
@@ -9,7 +8,8 @@ from typing import ClassVar, Self, TypeVar, overload
 
 from tabulate import tabulate
 
-from daeploy_lib.domain.service import Assignment, Service, Status
+from daeploy_lib.domain.service import Assignment, Leftover, Service, Status
+from daeploy_lib.show.notebook_table import html_table
 
 _T = TypeVar("_T")
 
@@ -57,13 +57,7 @@ class _Table(Sequence[_T]):
         return str(self)
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th>{column}</th>" for column in self._columns)
-        rows = [[html.escape(cell) for cell in self._row(i)] for i in self._items]
-        body = "".join(
-            "<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>"
-            for row in rows
-        )
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        return html_table(self._columns, [self._row(item) for item in self._items])
 
 
 class Services(_Table[Service]):
@@ -109,6 +103,37 @@ class History(_Table[Assignment]):
     def _row(item: Assignment) -> Sequence[str]:
         before = item.previous or ""
         return _time(item.at), item.name, item.version, before, _gate(item)
+
+
+class Leftovers(_Table[Leftover]):
+    """
+    What no version needs any more, as an immutable sequence that prints as a table.
+
+    Columns: KIND, NAME, REASON. Equal to a list of the same leftovers.
+
+    Example:
+        >>> print(Leftovers([Leftover("image", "1", "hello:1.0.0", "not registered")]))
+        KIND    NAME         REASON
+        ------  -----------  --------------
+        image   hello:1.0.0  not registered
+        >>> Leftovers() == []
+        True
+    """
+
+    __slots__ = ()
+    _columns = ("KIND", "NAME", "REASON")
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, list):
+            return [*self] == other
+        return super().__eq__(other)
+
+    # Python drops it where equality is defined anew.
+    __hash__ = _Table.__hash__
+
+    @staticmethod
+    def _row(item: Leftover) -> Sequence[str]:
+        return item.kind, item.name, item.reason
 
 
 def _gate(change: Assignment) -> str:
