@@ -2,10 +2,12 @@
 
 import atexit
 import contextlib
+import os
+import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import TextIO
+from typing import Literal, TextIO
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -19,6 +21,9 @@ _INTERVAL_S = 0.125
 _BAR_WIDTH = 24
 # The bar is left out where the words would not fit beside it.
 _BAR_FROM_WIDTH = 70
+# Columns left free: a terminal shows ^C behind the last line, and some begin a new
+# line after their last column. What has become longer is not wiped out as a whole.
+_FREE = 3
 # Lines of one that failed, that stay.
 _LAST_LINES = 5
 
@@ -109,9 +114,9 @@ class _Screen:
             get_renderable=self._picture,
             auto_refresh=False,
             transient=True,
-            # Warnings come above the display. Standard output is left alone: it may
-            # be a file, and what is written to it must not come here.
-            redirect_stdout=False,
+            # What is printed comes above the display. Where standard output is
+            # something else, nothing of it must come here.
+            redirect_stdout=_is_same(sys.stdout, stream),
             redirect_stderr=True,
         )
         self._live = live
@@ -150,6 +155,14 @@ class _Screen:
         return Group(*lines)
 
 
+def _is_same(one: TextIO | None, other: TextIO) -> bool:
+    """Return whether two streams write to the same terminal."""
+    try:
+        return one is not None and os.path.sameopenfile(one.fileno(), other.fileno())
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
 def picture(
     course: Course, now: float, width: int, *, is_plain: bool = False
 ) -> list[Text]:
@@ -175,8 +188,9 @@ def picture(
         shown.append(Text(f"  {course.lines[-1]}", "bright_black"))
     for text in shown:
         text.no_wrap = True
-        # The last column is left free: some terminals begin a line after it.
-        text.truncate(max(1, width - 1), overflow="crop" if is_plain else "ellipsis")
+        text.truncate(
+            max(1, width - _FREE), overflow="crop" if is_plain else "ellipsis"
+        )
     return shown
 
 
