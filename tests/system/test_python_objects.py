@@ -156,6 +156,8 @@ def test_arguments_are_a_json_object(ask: Asked) -> None:
         ({"x": 1, "z": 2}, "z is unknown"),
         ({"x": "a"}, 'x must be float, not "a"'),
         ({"x": True}, "x must be float, not true"),
+        ({"x": 10**400}, "x must be float, not 1000"),
+        (b'{"x": 1, "times": 1e999}', "times must be int, not Infinity"),
         ({"x": 1, "times": 1.5}, "times must be int, not 1.5"),
         ({"x": 1, "label": 5}, "label must be str | None, not 5"),
         ([1], "Send a JSON object with the arguments: x, times, label"),

@@ -23,7 +23,8 @@ def importable(application: object) -> tuple[str, str] | None:
 def _makers(application: object) -> Iterator[tuple[int, str, str]]:
     """Yield which modules assign it, and not only import it from another."""
     for name, module in list(sys.modules.items()):
-        if name == _MAIN or not isinstance(module, types.ModuleType):
+        is_named = all(map(str.isidentifier, name.split(".")))
+        if name == _MAIN or not is_named or not isinstance(module, types.ModuleType):
             continue
         for attribute, value in list(vars(module).items()):
             if value is application and _assigns(module, attribute):

@@ -1,6 +1,7 @@
 """The service that is written around a Python object."""
 
 import pickle
+import re
 import shutil
 import sys
 from importlib.metadata import PackageNotFoundError
@@ -18,6 +19,7 @@ from daeploy_lib.sources.python_object.pickled import OBJECT_BYTES_MAX, pickled
 
 _PICKLE = "object.pkl"
 _SERVER = "uvicorn>=0.31"
+_NO_NAME = re.compile(r"[^\w<>. -]")
 _TITLES = {
     "application": "The ASGI application",
     "estimator": "The estimator",
@@ -77,7 +79,8 @@ def written(
     lines = _complete(lines, value, kind, is_pickled, is_found=requirements is None)
     text = "".join(f"{line}\n" for line in lines)
     (folder / "requirements.txt").write_text(text, "utf-8")
-    title = f"{_TITLES[kind]} {name}"
+    # It stands in a docstring.
+    title = f"{_TITLES[kind]} {_NO_NAME.sub('?', name)}"
     readme = _template("README.md").replace("SERVICE_TITLE", title)
     readme = readme.replace("SERVICE_REQUESTS", _REQUESTS[kind])
     (folder / "README.md").write_text(readme, "utf-8")

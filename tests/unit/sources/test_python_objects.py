@@ -3,6 +3,7 @@
 import functools
 import os
 import pickle
+import re
 import subprocess
 import sys
 import tempfile
@@ -302,3 +303,26 @@ def test_kinds() -> None:
     assert PythonObject(Holder().predict).kind == "function"
     partial = functools.partial(double, 2)
     assert PythonObject(partial).name == "double"
+
+
+DOCUMENT = Path(__file__).parents[3] / "docs" / "python-objects.md"
+
+
+def test_the_documents_code(
+    state: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It runs in the order in which it is read, and prints what it shows."""
+    monkeypatch.chdir(tmp_path)
+    text = DOCUMENT.read_text("utf-8")
+    deploy, write_it = re.findall(
+        r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL
+    )
+    with Deployer(MemoryRuntime(), state=state, ephemeral=True) as deployer:
+        names: dict[str, Any] = {"given": deployer, "__name__": "__main__"}
+        exec(deploy.replace("Deployer()", "given"), names)  # noqa: S102
+        assert deployer.get("hello").version == "3.0.0"
+    exec(write_it, names)  # noqa: S102 - the document's words
+    assert f"# {capsys.readouterr().out}" in write_it
