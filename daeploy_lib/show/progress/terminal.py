@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import Literal, TextIO
+from typing import TextIO
 
 from rich.console import Console, Group
 from rich.live import Live
