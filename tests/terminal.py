@@ -85,6 +85,19 @@ class Terminal:
         while self.text.count(text) < times:
             assert self._read(deadline), f"never shown: {text!r} in\n{self.text}"
 
+    def expect_question(self, text: str, times: int = 1) -> None:
+        """
+        Wait until a question has been shown, and the program waits for its answer.
+
+        Ctrl-C that comes between both is noticed by Python at the next key only.
+        """
+        self.expect(text, times)
+        deadline = time.monotonic() + PATIENCE_S
+        status = Path(f"/proc/{self._process.pid}/stat")
+        while status.read_text().rpartition(") ")[2][0] != "S":
+            assert time.monotonic() < deadline, f"does not wait\n{self.text}"
+            time.sleep(0.01)
+
     def end(self) -> int:
         """Wait until the program has ended; return its exit code."""
         deadline = time.monotonic() + PATIENCE_S

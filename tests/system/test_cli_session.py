@@ -126,7 +126,7 @@ def test_no_is_no(environment: Mapping[str, str], tmp_path: Path) -> None:
         words(codes, commands), environment=environment, cwd=tmp_path
     ) as terminal:
         for times, keys in enumerate(["n\n", "\n", "\x04", "\x03"], 1):
-            terminal.expect("? [y/N]: ", times)
+            terminal.expect_question("? [y/N]: ", times)
             terminal.type(keys)
         assert terminal.end() == 0
         assert "\nAssign cancelled\n" in terminal.text

@@ -143,7 +143,7 @@ def test_nobody_is_asked_without_a_terminal(pair: Daeploy) -> None:
 
 MISTAKES = [
     (["asign", "hello"], 2, r"No such command 'asign'. Did you mean 'assign'\?"),
-    (["assign", "hello"], 2, r"Missing argument 'version'"),
+    (["assign", "hello"], 2, r"(?i)Missing argument 'version'"),
     (["assign", "hello", "2.0.0", "--yess"], 2, r"No such option.+--yes"),
     (["--runtime", "dokcer", "ls"], 2, r"'dokcer' is not one of 'docker', 'process'"),
     (["--project", "A b", "ls"], 2, r"A b"),
