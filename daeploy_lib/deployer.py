@@ -178,7 +178,9 @@ class Deployer:
             name: The service that clients call.
             version: The name of this variant.
             source: A directory: with a ``Dockerfile``, or with a
-                ``service.py`` that serves HTTP on ``HOST`` and ``PORT``.
+                ``service.py`` that serves HTTP on ``HOST`` and ``PORT``. Or a
+                function, an ASGI application or a fitted estimator: see
+                ``PythonObject``.
             port: The port that it listens on, 1 to 65535.
             environment: Environment variables to add.
             command: Words to run instead of the image's own command.

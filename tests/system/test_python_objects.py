@@ -358,6 +358,47 @@ def test_an_application_is_imported(tmp_path: Path) -> None:
     assert docs["servers"] == [{"url": "/services/shop"}]
 
 
+LOOSE = """
+import sys
+from quart import Quart
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+from daeploy_lib import PythonObject, SourceError
+sys.modules["__mp_main__"] = sys.modules["__main__"]
+word = "a word"
+quart = Quart("quart")
+@quart.get("/")
+async def root():
+    return word
+starlette = Starlette(routes=[Route("/", lambda request: PlainTextResponse(word))])
+async def plain(scope, receive, send):
+    if scope["type"] == "http":
+        start = {"type": "http.response.start", "status": 200, "headers": []}
+        await send(start)
+        await send({"type": "http.response.body", "body": word.encode()})
+try:
+    PythonObject(quart).write(sys.argv[1] + "quart")
+except SourceError as error:
+    refused = str(error)
+assert "Quart cannot be taken to another process: it refers to its ." in refused
+assert "Make it in a module of its own, and import it" in refused, refused
+for name in ("starlette", "plain"):
+    PythonObject(globals()[name]).write(sys.argv[1] + name)
+"""
+
+
+def test_applications_of_a_script_are_pickled(tmp_path: Path) -> None:
+    """One that is a function, too; one that holds locks has to be in a module."""
+    (tmp_path / "script.py").write_text(LOOSE)
+    command = [sys.executable, str(tmp_path / "script.py"), f"{tmp_path}/"]
+    subprocess.run(command, check=True, timeout=60)
+    for name in ("starlette", "plain"):
+        assert (tmp_path / name / "object.pkl").exists()
+        with served(tmp_path / name) as client:
+            assert client.get("/").text == "a word"
+
+
 CELLS = [
     """
 import warnings

@@ -22,13 +22,20 @@ def importable(application: object) -> tuple[str, str] | None:
 
 def _makers(application: object) -> Iterator[tuple[int, str, str]]:
     """Yield which modules assign it, and not only import it from another."""
-    for name, module in list(sys.modules.items()):
-        is_named = all(map(str.isidentifier, name.split(".")))
-        if name == _MAIN or not is_named or not isinstance(module, types.ModuleType):
+    # Some put other things than modules there.
+    loaded: dict[str, object] = dict(sys.modules)
+    for name, module in loaded.items():
+        if not isinstance(module, types.ModuleType) or not _is_importable(name, module):
             continue
         for attribute, value in list(vars(module).items()):
             if value is application and _assigns(module, attribute):
                 yield len(name), name, attribute
+
+
+def _is_importable(name: str, module: types.ModuleType) -> bool:
+    # multiprocessing knows the script by a second name, "__mp_main__".
+    is_named = all(map(str.isidentifier, name.split(".")))
+    return is_named and name == module.__name__ and name != _MAIN
 
 
 def _assigns(module: types.ModuleType, attribute: str) -> bool:

@@ -21,6 +21,7 @@ from daeploy_lib.errors import SourceError
 
 # More is no code but data, and belongs in a file. 500 times a usual model.
 OBJECT_BYTES_MAX = 512 * 1024**2
+_REMEDY = "Make what it needs inside the function, or deploy a directory."
 _TEXTS = {"SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "UNICODE"}
 # Where the random name stands in the arguments of each maker, from the end.
 _TRACKER = {"_make_skeleton_class": -2, "_make_skeleton_enum": -2, "_make_typevar": -1}
@@ -72,13 +73,14 @@ def load_cloudpickle() -> Any:
     return cloudpickle
 
 
-def pickled(value: object, name: str) -> Pickled:
+def pickled(value: object, name: str, remedy: str = _REMEDY) -> Pickled:
     """
     Return an object as a pickle that another process can read.
 
     Args:
         value: The object.
         name: What it is called; errors tell.
+        remedy: What to do if it cannot be pickled; a sentence.
 
     Raises:
         SourceError: If it, or something that it refers to, cannot be pickled,
@@ -91,7 +93,11 @@ def pickled(value: object, name: str) -> Pickled:
     except _TooLargeError:
         raise _too_large(cloudpickle, value, name) from None
     except Exception as error:
-        raise _refused(cloudpickle, value, name, error) from error
+        why = _reason(cloudpickle, value, error)
+        raise SourceError(
+            f"{name} cannot be taken to another process: {why}. {remedy}",
+            stage="source",
+        ) from error
     return Pickled(content, frozenset(modules | set(_referenced(content))))
 
 
@@ -196,6 +202,8 @@ def _parts(value: object) -> Iterator[tuple[str, object]]:
                 yield name, value.__globals__[name]
         defaults = (*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values())
         yield from (("a default of it", default) for default in defaults)
+    elif isinstance(value, dict):
+        yield from ((f"its {key!r:.40}", part) for key, part in value.items())
     else:
         for name, part in getattr(value, "__dict__", {}).items():
             yield f"its .{name}", part
@@ -228,22 +236,14 @@ def _culprit(cloudpickle: Any, value: object) -> tuple[str, object] | None:
     return _first(value, fails)
 
 
-def _refused(
-    cloudpickle: Any, value: object, name: str, error: Exception
-) -> SourceError:
+def _reason(cloudpickle: Any, value: object, error: Exception) -> str:
     found = _culprit(cloudpickle, value)
     if found is None:
-        why = f"{type(error).__name__}: {error}"
-    else:
-        kind = type(found[1])
-        # The bare name as Python's own messages have it.
-        what = f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins.")
-        why = f"it refers to {found[0]}, a {what}, which cannot be pickled"
-    return SourceError(
-        f"{name} cannot be taken to another process: {why}. Make what it needs inside "
-        f"the function, or deploy a directory.",
-        stage="source",
-    )
+        return f"{type(error).__name__}: {error}"
+    kind = type(found[1])
+    # The bare name, as Python's own messages have it.
+    what = f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins.")
+    return f"it refers to {found[0]}, a {what}, which cannot be pickled"
 
 
 def _too_large(cloudpickle: Any, value: object, name: str) -> SourceError:

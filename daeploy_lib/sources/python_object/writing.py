@@ -19,6 +19,7 @@ from daeploy_lib.sources.python_object.pickled import OBJECT_BYTES_MAX, pickled
 
 _PICKLE = "object.pkl"
 _SERVER = "uvicorn>=0.31"
+_MAKE_IN_MODULE = "Make it in a module of its own, and import it from there."
 _NO_NAME = re.compile(r"[^\w<>. -]")
 _TITLES = {
     "application": "The ASGI application",
@@ -60,9 +61,11 @@ def written(
     name = name_of(value)
     imported = importable(value) if kind == "application" else None
     if imported is None:
-        content = pickled(value, name)
         if kind == "application":
+            content = pickled(value, name, _MAKE_IN_MODULE)
             _check_readable(content.content, name)
+        else:
+            content = pickled(value, name)
         (folder / _PICKLE).write_bytes(content.content)
         modules, is_pickled = content.modules, True
     else:
@@ -103,9 +106,8 @@ def _check_readable(content: bytes, name: str) -> None:
         pickle.loads(content)  # noqa: S301 - our own bytes
     except Exception as error:
         raise _refused(
-            f"the application {name} was not made in a module, and what it holds "
-            f"cannot be taken to another process ({type(error).__name__}). Make it in "
-            f"a module of its own, and import it from there"
+            f"the application {name} was not made in a module, and cannot be read "
+            f"again from a pickle ({type(error).__name__}). {_MAKE_IN_MODULE}"
         ) from error
 
 
@@ -195,4 +197,6 @@ def _ship(folders: dict[str, Path], target: Path) -> None:
 
 
 def _refused(why: str) -> SourceError:
-    return SourceError(f"Cannot use this object as a source: {why}.", stage="source")
+    return SourceError(
+        f"Cannot use this object as a source: {why.removesuffix('.')}.", stage="source"
+    )
