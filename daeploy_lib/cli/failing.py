@@ -1,6 +1,7 @@
 """What went wrong, in words for a person and a code for a script."""
 
 import difflib
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -27,6 +28,7 @@ GATE_INCONCLUSIVE = 5
 INTERRUPTED = 130
 """Ctrl-C; what was begun has been undone."""
 
+_IN_FRONT = ("--project", "--state", "--runtime", "--host", "--version")
 # What is behind the "=" of --env may be a secret.
 _VALUE = re.compile(r"=.*", re.DOTALL)
 
@@ -46,6 +48,9 @@ def explain(error: BaseException) -> int:
     Raises:
         BaseException: If it is no fault of the user's, as it came.
     """
+    if os.environ.get("DAEPLOY_TRACEBACK"):
+        # For whoever reports a fault of the library's own.
+        raise error
     if isinstance(error, KeyboardInterrupt):
         _say("Interrupted.")
         return INTERRUPTED
@@ -108,8 +113,16 @@ def _explain_usage(error: Any) -> int:
     if context is not None:
         _say(context.get_usage())
         _say(f"Try '{context.command_path} --help' for help.\n")
-    _say(f"Error: {_VALUE.sub('=***', message)}")
+    _say(f"Error: {_VALUE.sub('=***', message)}{_place(error)}")
     return USAGE
+
+
+def _place(error: Any) -> str:
+    """Return where an option belongs that was given behind the command."""
+    option = getattr(error, "option_name", "")
+    if type(error).__name__ != "NoSuchOption" or option not in _IN_FRONT:
+        return ""
+    return f" It goes in front of the command: daeploy {option} ..."
 
 
 def _say(text: str) -> None:

@@ -96,11 +96,17 @@ def history(context: typer.Context, name: Name, as_json: Json = False) -> None:
     with session.deployer() as deployer:
         found = deployer.history(name)
     if as_json:
-        write_json(
-            [plain(c) | {"verdict": c.verdict and json.loads(c.verdict)} for c in found]
-        )
+        write_json([plain(c) | {"verdict": _verdict(c.verdict)} for c in found])
     else:
         write(found)
+
+
+def _verdict(text: str | None) -> object:
+    try:
+        return None if text is None else json.loads(text)
+    except ValueError:
+        # Another hand wrote it.
+        return text
 
 
 def cleanup(

@@ -161,3 +161,27 @@ def test_an_interrupted_deploy_leaves_nothing(
         assert "Traceback" not in terminal.text
         assert terminal.text.endswith("[]\n>>> daeploy cleanup --dry-run --json\n[]\n")
     assert json.loads(codes.read_text()) == [0, 130, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)],
+)
+def test_a_signal_is_the_exit_code(
+    environment: Mapping[str, str],
+    tmp_path: Path,
+    number: signal.Signals,
+    code: int,
+) -> None:
+    """As a shell says it, and nothing is written."""
+    with Terminal(
+        [sys.executable, "-m", "daeploy_lib.cli", "init"],
+        environment=environment,
+        cwd=tmp_path,
+    ) as terminal:
+        terminal.expect_question("project_name [my_project]: ")
+        terminal.signal(number)
+        assert terminal.end() == code
+        assert terminal.text.endswith("Interrupted.\n")
+        assert "Traceback" not in terminal.text
+    assert not (tmp_path / "my_project").exists()

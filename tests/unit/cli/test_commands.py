@@ -1,8 +1,10 @@
 """Commands, one by one: what they write, where, and with which exit code."""
 
+import contextlib
 import io
 import json
 import re
+import sqlite3
 import subprocess
 import sys
 import time
@@ -13,7 +15,7 @@ from typing import Any
 import attrs
 import pytest
 
-from daeploy_lib import Deployer, Service
+from daeploy_lib import Deployer, Service, ServiceNotFoundError
 from daeploy_lib.cli.entry import run
 from daeploy_lib.evidence import Timing
 from daeploy_lib.evidence.recorder import Recorder
@@ -145,6 +147,7 @@ MISTAKES = [
     (["asign", "hello"], 2, r"No such command 'asign'. Did you mean 'assign'\?"),
     (["assign", "hello"], 2, r"(?i)Missing argument 'version'"),
     (["assign", "hello", "2.0.0", "--yess"], 2, r"No such option.+--yes"),
+    (["ls", "--project", "other"], 2, r"in front of the command: daeploy --project"),
     (["--runtime", "dokcer", "ls"], 2, r"'dokcer' is not one of 'docker', 'process'"),
     (["--project", "A b", "ls"], 2, r"A b"),
     (["ls", "helo"], 3, r"Did you mean 'hello'\?"),
@@ -185,6 +188,24 @@ def test_mistakes_are_explained(
     assert "Traceback" not in found.err
     if words[0] != "kill":
         assert found.out == ""
+
+
+def test_a_traceback_for_a_report(
+    daeploy: Daeploy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A variable has an error raised instead of explained."""
+    monkeypatch.setenv("DAEPLOY_TRACEBACK", "1")
+    with pytest.raises(ServiceNotFoundError):
+        daeploy("ls", "nobody")
+
+
+def test_what_another_hand_wrote_is_shown(pair: Daeploy, deployer: Deployer) -> None:
+    """A verdict in the history that is no JSON is text."""
+    database = sqlite3.connect(deployer.state / "registry.sqlite")
+    with contextlib.closing(database), database:
+        database.execute("UPDATE history SET verdict = 'fine'")
+    found = pair("history", "hello", "--json").json()
+    assert [change["verdict"] for change in found] == ["fine"]
 
 
 def test_a_host_is_one_of_an_engine() -> None:
