@@ -13,7 +13,10 @@ _CELL = f"{_LINE}background:none;padding:.4em 1.4em .4em 0;vertical-align:top;"
 _NUMBER = f"{_CELL}text-align:right;white-space:nowrap;"
 _TEXT = f"{_CELL}text-align:left;"
 _HEAD = "font-weight:400;font-size:.85em;opacity:.7;white-space:nowrap;"
-_TABLE = "border-collapse:collapse;border:0;font-variant-numeric:tabular-nums;margin:0;"
+_TABLE = (
+    "border-collapse:collapse;border:0;font-variant-numeric:tabular-nums;margin:0;"
+    "color:inherit;"
+)
 _TITLE = (
     "text-align:left;caption-side:top;font-weight:600;padding:0 0 .4em;color:inherit;"
 )

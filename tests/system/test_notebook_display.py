@@ -9,6 +9,8 @@ from nbformat import NotebookNode
 
 from notebooks import Ran, content, kernel, of_cells
 
+DOCUMENT = Path(__file__).parents[2] / "docs" / "notebooks.md"
+GIVEN = "Deployer(MemoryRuntime(), state=tempfile.mkdtemp())"
 PREPARE = """
 import tempfile
 from daeploy_lib import Deployer
@@ -128,8 +130,8 @@ def test_tables_are_html(ran: Ran, code: str, words: str) -> None:
     assert content(result).splitlines()[1].startswith("----")
 
 
-def test_a_display_of_a_folder_of_the_tests_own(tmp_path: Path) -> None:
-    """A build that fails under Ctrl-C keeps its last lines, once."""
+def test_interrupted_in_the_middle(tmp_path: Path) -> None:
+    """No error of ours says how far it had come: the display does."""
     code = (
         "def interrupt(*words, **more):\n"
         "    raise KeyboardInterrupt\n"
@@ -146,3 +148,23 @@ def test_a_display_of_a_folder_of_the_tests_own(tmp_path: Path) -> None:
     said, *lines = content(shown).splitlines()
     assert said.startswith("hello 3.0.0  interrupted in start, after ")
     assert lines == ["Starting"]
+
+
+def test_the_documents_code(tmp_path: Path) -> None:
+    """Its cells run in order, and their last one gives what it deployed."""
+    text = DOCUMENT.read_text("utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    codes = [block.replace("Deployer()", GIVEN) for block in blocks]
+    notebook = of_cells(PREPARE, *codes)
+    with kernel(notebook, tmp_path) as client:
+        for number, one in enumerate(notebook.cells):
+            client.execute_cell(one, number)
+    ran = Ran(notebook)
+    assert ran.streams() <= {"stdout"}
+    assert ran.result("deployer.ls") == "['1.0.0', '2.0.0']"
+    shown, _ = ran.outputs("def predict")
+    assert content(shown).startswith("hello 1.0.0  Service deployed successfully (")
+    assert "hello 1.0.0  Service deployed successfully (" in text
+    [said] = ran.outputs("on_event")
+    assert said.text == "Service deployed successfully\n"
+    assert f"# {said.text}" in text
