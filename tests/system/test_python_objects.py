@@ -399,6 +399,38 @@ def test_applications_of_a_script_are_pickled(tmp_path: Path) -> None:
             assert client.get("/").text == "a word"
 
 
+IMPORTED = """
+import sys
+from mine import Model, half, offset
+from daeploy_lib import PythonObject
+PythonObject(half).write(sys.argv[1] + "half")
+PythonObject(Model(3).scaled).write(sys.argv[1] + "scaled")
+PythonObject(lambda x: half(x) + offset).write(sys.argv[1] + "lambda")
+"""
+MINE = """
+offset = 1
+def half(x: float) -> float:
+    return x / 2
+class Model:
+    def __init__(self, factor):
+        self.factor = factor
+    def scaled(self, x):
+        return x * self.factor
+"""
+
+
+def test_functions_of_a_module(tmp_path: Path) -> None:
+    """Its file is shipped; methods and lambdas are functions as well."""
+    (tmp_path / "mine.py").write_text(MINE)
+    (tmp_path / "script.py").write_text(IMPORTED)
+    command = [sys.executable, str(tmp_path / "script.py"), f"{tmp_path}/"]
+    subprocess.run(command, check=True, timeout=60)
+    for name, result in (("half", 4.0), ("scaled", 24), ("lambda", 5.0)):
+        assert (tmp_path / name / "modules" / "mine.py").exists()
+        with served(tmp_path / name) as client:
+            assert client.post("/", json={"x": 8}).json() == result
+
+
 CELLS = [
     """
 import warnings

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -233,6 +234,36 @@ def test_what_cannot_be_pickled_is_named(state: Path, tmp_path: Path) -> None:
         assert "Holder cannot be taken" in (said := refusal(Holder()))
     assert "its .lock, a _thread.lock" in said
     assert "deploy a directory" in said
+
+
+def test_a_module_without_a_file_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing could be shipped of it."""
+    module = types.ModuleType("made_here")
+    exec("def one(): return 1", vars(module))  # noqa: S102 - our own words
+    monkeypatch.setitem(sys.modules, "made_here", module)
+    assert "needs the module made_here, which has no file" in refusal(module.one)
+
+
+class Forgetful:
+    """An application that looks for what it has in what it has not."""
+
+    def __init__(self) -> None:
+        self.state: dict[str, Any] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self.state[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer nothing."""
+
+
+def test_what_cannot_be_read_again_is_refused_here() -> None:
+    """And not in the version, where nobody sees it."""
+    said = refusal(Forgetful())
+    assert "cannot be read again from a pickle (RecursionError). Make it in a" in said
 
 
 def test_too_much_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
