@@ -75,6 +75,8 @@ def _server(front: Front) -> "uvicorn.Server":
         # Main's own fields are what the client gets.
         date_header=False,
         server_header=False,
+        # Nobody stands before it: what clients say of themselves is not believed.
+        proxy_headers=False,
         timeout_graceful_shutdown=_GRACE_S,
     )
     return uvicorn.Server(config)
