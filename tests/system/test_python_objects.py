@@ -238,34 +238,25 @@ def test_it_says_what_it_takes(ask: Asked) -> None:
     assert "POST to: /, /predict" in client.post("/other").json()["detail"]
 
 
-class Threshold:
-    """An estimator of one's own, as scikit-learn has them."""
+def made_estimators() -> list[Any]:
+    """Return estimators of classes as a notebook has them."""
 
-    n_features_in_ = 2
-    classes_ = ("low", "high")
+    class Threshold:
+        n_features_in_ = 2
+        classes_ = ("low", "high")
 
-    def predict(self, rows: Any) -> Any:
-        """Return the class of each row."""
-        if np.isnan(np.asarray(rows, dtype=float)).any():
-            raise ValueError("Input X contains NaN.")
-        return [self.classes_[int(sum(row) > 1)] for row in rows]
+        def predict(self, rows: Any) -> Any:
+            if np.isnan(np.asarray(rows, dtype=float)).any():
+                raise ValueError("Input X contains NaN.")
+            return [self.classes_[int(sum(row) > 1)] for row in rows]
 
-    def predict_proba(self, rows: Any) -> Any:
-        """Return how sure it is."""
-        return np.full((len(rows), 2), 0.5)
+        def predict_proba(self, rows: Any) -> Any:
+            return np.full((len(rows), 2), 0.5)
 
+    class Named(Threshold):
+        feature_names_in_ = ("a", "b")
 
-class Named(Threshold):
-    """One that was fitted on a frame."""
-
-    feature_names_in_ = ("a", "b")
-
-
-def copied(kind: type) -> Any:
-    """Return an instance of a class that no module has."""
-    return type(
-        kind.__name__, (), {k: getattr(kind, k) for k in dir(kind) if k[:2] != "__"}
-    )()
+    return [Threshold(), Named()]
 
 
 @pytest.fixture(scope="module")
@@ -276,8 +267,8 @@ def estimators(
     folder = tmp_path_factory.mktemp("estimators")
     with ExitStack() as stack:
         folders = [
-            PythonObject(copied(kind)).write(folder / kind.__name__)
-            for kind in (Threshold, Named)
+            PythonObject(each).write(folder / type(each).__name__)
+            for each in made_estimators()
         ]
         yield [stack.enter_context(served(each)) for each in folders]
 

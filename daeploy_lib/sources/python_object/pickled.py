@@ -10,6 +10,7 @@ which classes are known again. So the same object has the same digest.
 import dis
 import io
 import pickletools
+import re
 import sys
 import types
 from collections.abc import Callable, Iterator
@@ -23,6 +24,7 @@ from daeploy_lib.errors import SourceError
 OBJECT_BYTES_MAX = 512 * 1024**2
 _REMEDY = "Make what it needs inside the function, or deploy a directory."
 _TEXTS = {"SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "UNICODE"}
+_RANDOM = re.compile(r"[0-9a-f]{32}")
 # Where the random name stands in the arguments of each maker, from the end.
 _TRACKER = {"_make_skeleton_class": -2, "_make_skeleton_enum": -2, "_make_typevar": -1}
 
@@ -157,7 +159,9 @@ def _alike(reduced: Any) -> Any:
         arguments[1].pop("__path__", None)
     elif kind in _TRACKER:
         at = len(arguments) + _TRACKER[kind]
-        arguments = (*arguments[:at], None, *arguments[at + 1 :])
+        # Another release of cloudpickle may have another order.
+        if isinstance(arguments[at], str) and _RANDOM.fullmatch(arguments[at]):
+            arguments = (*arguments[:at], None, *arguments[at + 1 :])
     return (maker, arguments, *state)
 
 

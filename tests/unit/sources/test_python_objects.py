@@ -157,6 +157,7 @@ def test_a_deployer_takes_the_object_itself(state: Path) -> None:
         again = deployer.deploy("hello", "2.0.0", local())
         assert service.is_main
         assert service.source_digest == again.source_digest
+        assert service.source_origin.startswith("function predict of ")
         with pytest.raises(daeploy_lib.VersionExistsError):
             deployer.deploy("hello", "1.0.0", lambda: 1)
 
