@@ -76,7 +76,7 @@ def test_the_session_cell_by_cell(project: str, folder: Path) -> None:
     [listing] = [c for c in ran.cells if c.source == "deployer.ls()"]
     [table] = listing.outputs
     page = content(table, "text/html")
-    assert re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", plain(page)) == [
+    assert re.findall(r"<t[hd]\b[^>]*>(.*?)</t[hd]>", plain(page)) == [
         *("MAIN", "NAME", "VERSION", "STATUS", "RUNNING"),
         *("*", "hello", "1.0.0", "running", "Running (since T)"),
         *("", "hello", "2.0.0", "running", "Running (since T)"),
