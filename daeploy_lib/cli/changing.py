@@ -74,10 +74,12 @@ def assign(
     if force and not is_gated:
         raise ValueError("--force overrules a gate: name one with --gate.")
     rule = words.gate_of(thresholds) if is_gated else None
-    confirm(
-        f"Change {name} {version} to main?", is_sure=yes, refusal="Assign cancelled"
-    )
     with session.deployer() as deployer:
+        if not yes:
+            # A question about what there is not would be answered in vain.
+            deployer.get(name, version)
+        question = f"Change {name} {version} to main?"
+        confirm(question, is_sure=yes, refusal="Assign cancelled")
         main = deployer.assign(name, version, gate=rule, expected=expected, force=force)
         _write_main(deployer, main, as_json=as_json)
 

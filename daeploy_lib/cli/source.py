@@ -43,6 +43,12 @@ def source_of(word: str, kind: SourceKind) -> Source:
         given = {"ref": kind.ref, "subdirectory": kind.subdirectory}
         chosen = {name: value for name, value in given.items() if value is not None}
         return _made("Git", word, **chosen)
+    if "://" in word and not kind.is_image:
+        # It is not repeated: there may be a password in it.
+        raise ValueError(
+            "SOURCE is an address. Add --git if that is a repository; else download "
+            "it, and name the file or the directory."
+        )
     return _made("Image", word) if kind.is_image else word
 
 
