@@ -111,12 +111,18 @@ def deploy(
     image: Annotated[
         bool, typer.Option("--image", "-i", help="SOURCE is a container image.")
     ] = False,
+    pull: Annotated[
+        str | None,
+        typer.Option(
+            metavar="missing|always|never", help="With --image; missing by default."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Deploy a version: main if it is the first, else a shadow."""
     session: Session = context.obj
     runtime = session.runtime()
-    kind = SourceKind(git, image, ref, subdirectory)
+    kind = SourceKind(git, image, ref, subdirectory, pull)
     wanted: dict[str, Any] = {
         "source": source_of(source, kind),
         "port": port,

@@ -103,6 +103,8 @@ def test_sources() -> None:
     ):
         with pytest.raises(ValueError, match="--git"):
             source_of("x", kind)
+    with pytest.raises(ValueError, match="--image"):
+        source_of("x", SourceKind(pull="never"))
     with pytest.raises(ValueError, match="--git") as caught:
         source_of("https://me:hunter2@example.com/hello.git", SourceKind())
     assert "hunter2" not in str(caught.value)
