@@ -32,10 +32,11 @@ def kind_of(value: object) -> str:
         SourceError: If it is one that cannot be served; says why.
     """
     if isinstance(value, type | types.ModuleType):
-        what = "class" if isinstance(value, type) else "module"
+        is_class = isinstance(value, type)
+        remedy = "Make an instance of it." if is_class else "Name what is in it."
         raise TypeError(
             f"A source is a path or Directory(...), or {POSSIBLE}, and "
-            f"{value.__name__} is a {what}. Name what is in it, or make one of it."
+            f"{value.__name__} is a {'class' if is_class else 'module'}. {remedy}"
         )
     if is_application(value):
         return "application"

@@ -73,7 +73,7 @@ class PythonObject:
         ['README.md', 'object.pkl', 'requirements.txt', 'service.py']
     """
 
-    value: Any = attrs.field(repr=False)
+    value: Any = attrs.field(repr=name_of)
     requirements: tuple[str, ...] | None = attrs.field(
         default=None, kw_only=True, converter=_lines
     )

@@ -1,5 +1,6 @@
 """The service that is written around a Python object."""
 
+import json
 import pickle
 import re
 import shutil
@@ -130,10 +131,10 @@ def _application(value: Any, imported: tuple[str, str] | None) -> str:
 
 
 def _object(kind: str, name: str) -> str:
-    paths = ("/", f"/{name}") if name.isidentifier() else ("/",)
+    paths = ["/", f"/{name}"] if name.isidentifier() else ["/"]
     part = _template(f"{kind}.py.txt").strip()
-    part = part.replace("SERVICE_NAME", repr(name))
-    part = part.replace("SERVICE_PATHS", repr(paths))
+    part = part.replace("SERVICE_NAME", json.dumps(name))
+    part = part.replace("SERVICE_PATHS", json.dumps(paths))
     text = _template("object_service.py.txt")
     text = text.replace("PYTHON_MINOR", str(sys.version_info[1]))
     return text.replace("#SERVICE_KIND", part)
