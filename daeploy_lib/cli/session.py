@@ -58,7 +58,12 @@ class Session:
             return DockerRuntime(self.host)
         if self.host is not None:
             raise ValueError("--host names an engine; --runtime process has none.")
-        process = importlib.import_module("daeploy_lib.runtimes.process")
+        try:
+            process = importlib.import_module("daeploy_lib.runtimes.process")
+        except ModuleNotFoundError as error:
+            if error.name != "daeploy_lib.runtimes.process":
+                raise
+            raise ValueError("This daeploy-lib has no runtime 'process'.") from None
         runtime: Runtime = process.ProcessRuntime()
         return runtime
 

@@ -185,3 +185,31 @@ def test_a_signal_is_the_exit_code(
         assert terminal.text.endswith("Interrupted.\n")
         assert "Traceback" not in terminal.text
     assert not (tmp_path / "my_project").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "sign"),
+    [
+        ("watch chatty --interval 0.05", "Inconclusive after 0 exchanges"),
+        ("logs chatty --follow", "line 99\n"),
+    ],
+)
+def test_what_goes_on_for_ever_ends_with_ctrl_c(
+    environment: Mapping[str, str], tmp_path: Path, command: str, sign: str
+) -> None:
+    """At once, and changes nothing."""
+    commands = [
+        *("init --name chatty", "deploy chatty 1 chatty", "deploy chatty 2 chatty"),
+        *("assign chatty 2 --yes", command, "history chatty --json"),
+    ]
+    codes = tmp_path / "codes"
+    with Terminal(
+        words(codes, commands), environment=environment, cwd=tmp_path
+    ) as terminal:
+        terminal.expect(sign)
+        terminal.type("\x03")
+        assert terminal.end() == 0
+        assert "Traceback" not in terminal.text
+    assert json.loads(codes.read_text()) == [0, 0, 0, 0, 130, 0]
+    changes = json.loads(terminal.text.partition("history chatty --json\n")[2])
+    assert [change["version"] for change in changes] == ["1", "2"]
