@@ -45,7 +45,7 @@ from daeploy_lib.runtimes.docker import DockerRuntime
 from daeploy_lib.shadow_router import ShadowRouter
 from daeploy_lib.show.report import Report
 from daeploy_lib.show.table import Services
-from daeploy_lib.sources import Directory, PythonImage, PythonObject
+from daeploy_lib.sources import Directory, Image, PythonImage, PythonObject
 
 __all__ = [
     "Assignment",
@@ -60,6 +60,7 @@ __all__ = [
     "Gate",
     "GateNotPassedError",
     "Hardening",
+    "Image",
     "Leftover",
     "Limits",
     "LogLine",

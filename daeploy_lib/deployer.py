@@ -49,7 +49,7 @@ from daeploy_lib.runtimes.docker import DockerRuntime
 from daeploy_lib.show.progress import progress
 from daeploy_lib.show.report import Report
 from daeploy_lib.show.table import History, Leftovers, Services
-from daeploy_lib.sources import Source, open_source, write_project
+from daeploy_lib.sources import Image, Source, open_source, write_project
 
 _log = logging.getLogger(__name__)
 
@@ -180,7 +180,7 @@ class Deployer:
             source: A directory: with a ``Dockerfile``, or with a
                 ``service.py`` that serves HTTP on ``HOST`` and ``PORT``. Or a
                 function, an ASGI application or a fitted estimator: see
-                ``PythonObject``.
+                ``PythonObject``. Or an ``Image``, which runs as it is.
             port: The port that it listens on, 1 to 65535.
             environment: Environment variables to add.
             command: Words to run instead of the image's own command.
@@ -222,8 +222,13 @@ class Deployer:
             raise TypeError(f"on_event must be callable, not {on_event!r}.")
         with contextlib.ExitStack() as stack:
             show = on_event or stack.enter_context(progress(name, version))
-            context = stack.enter_context(contextlib.closing(open_source(source, spec)))
-            service = deploy(self._open(), spec, context, show)
+            # An image has no content to read here: the runtime fetches it.
+            content = (
+                source
+                if isinstance(source, Image)
+                else stack.enter_context(contextlib.closing(open_source(source, spec)))
+            )
+            service = deploy(self._open(), spec, content, show)
         self._remember(name, version)
         return service
 
@@ -261,7 +266,10 @@ class Deployer:
 
         Keys: ``service`` (see ``Service``), ``spec`` (see ``deploy``, without
         environment values) and ``runtime`` (the runtime's own view: effective
-        limits, hardening, labels, state).
+        limits, hardening, labels, state). And what proves which content runs:
+        ``source_digest`` (of the files, or of the image's manifest),
+        ``source_origin`` (where they came from), ``image`` (its ID) and
+        ``environment`` (the names of the variables that were given, sorted).
 
         Raises:
             ServiceNotFoundError, VersionNotFoundError: If it is not deployed,
@@ -271,9 +279,14 @@ class Deployer:
         project = self._open()
         records = project.registry.versions()
         record = find_record(records, name, version)
+        deployed, spec = record.deployed, record.spec
         return {
             "service": self.get(name, record.version),
-            "spec": record.spec,
+            "source_digest": deployed.source_digest,
+            "source_origin": deployed.source_origin,
+            "image": deployed.image,
+            "environment": tuple(sorted(spec.environment)) if spec else (),
+            "spec": spec,
             "runtime": project.runtime.details(running_instance(record, records)),
         }
 

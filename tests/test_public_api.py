@@ -258,6 +258,7 @@ VALUES: dict[str, object] = {
     "Event": daeploy_lib.Event("build", "Step 1/2", 1, 2),
     "Gate": daeploy_lib.Gate(agreement=0.9, tail_ratio=3),
     "Hardening": daeploy_lib.Hardening(capabilities=("NET_RAW",), user="1000:1000"),
+    "Image": daeploy_lib.Image("hello:1.0", pull="always"),
     "Leftover": daeploy_lib.Leftover("image", "sha256:1", "hello", "not registered"),
     "Limits": daeploy_lib.Limits(),
     "LogLine": daeploy_lib.LogLine(NOW, "stdout", "up"),

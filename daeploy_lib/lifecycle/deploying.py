@@ -1,26 +1,29 @@
 """Deploy: reserve, build, start, wait until ready, publish. All or nothing."""
 
+import contextlib
 import logging
+from collections.abc import Iterator
 
 import attrs
 
 from daeploy_lib.domain.service import Service
 from daeploy_lib.domain.spec import Spec
-from daeploy_lib.errors import RuntimeUnavailableError
+from daeploy_lib.errors import NotReadyError, RuntimeUnavailableError, StartError
 from daeploy_lib.lifecycle.adoption import deployed_of
 from daeploy_lib.lifecycle.listing import find_record, service_of
 from daeploy_lib.lifecycle.project import Project
 from daeploy_lib.lifecycle.shares import share_processors
 from daeploy_lib.lifecycle.undoing import remove_remains, undo
 from daeploy_lib.registry.registry import Reservation
-from daeploy_lib.runtimes.base import BuildInput, Event, OnEvent
+from daeploy_lib.runtimes.base import Artifact, BuildInput, Event, OnEvent
 from daeploy_lib.runtimes.readiness import wait_ready
+from daeploy_lib.sources.image import Image
 
 _log = logging.getLogger(__name__)
 
 
 def deploy(
-    project: Project, spec: Spec, source: BuildInput, on_event: OnEvent
+    project: Project, spec: Spec, source: BuildInput | Image, on_event: OnEvent
 ) -> Service:
     """
     Deploy one version and return it; it becomes main if its name has none.
@@ -52,7 +55,7 @@ class _Deployment:
     Attributes:
         project: Where it takes place.
         reservation: The right to deploy the version.
-        source: What it is built from.
+        source: What it is built from, or an image as it is.
         report: Takes its events.
         is_reserved: Whether the reservation is known to have been made.
         is_built: Whether an image is known to have been made.
@@ -60,7 +63,7 @@ class _Deployment:
 
     project: Project
     reservation: Reservation
-    source: BuildInput
+    source: BuildInput | Image
     report: OnEvent
     is_reserved: bool = False
     is_built: bool = False
@@ -73,13 +76,14 @@ class _Deployment:
         self.is_reserved = True
         if is_reclaimed:
             remove_remains(project, spec)
-        self.report(Event("build", f"Building on {runtime.description}"))
-        artifact = runtime.build(spec, self.source, self.report, registry=registry_id)
+        artifact = self._artifact()
         self.is_built = True
-        self.report(Event("start", "Starting"))
-        instance = runtime.start(spec, artifact, registry=registry_id)
-        self.report(Event("ready", f"Waiting for an answer on {spec.readiness.path}"))
-        ready = wait_ready(runtime, instance, spec)
+        with _hinting(artifact):
+            self.report(Event("start", "Starting"))
+            instance = runtime.start(spec, artifact, registry=registry_id)
+            path = spec.readiness.path
+            self.report(Event("ready", f"Waiting for an answer on {path}"))
+            ready = wait_ready(runtime, instance, spec)
         runtime.settle(ready)
         is_main = project.registry.publish(self.reservation, deployed_of(ready))
         if is_main:
@@ -88,6 +92,16 @@ class _Deployment:
         self.report(Event("done", "Service deployed successfully"))
         record = find_record(project.registry.versions(), spec.name, spec.version)
         return service_of(project, record, ready)
+
+    def _artifact(self) -> Artifact:
+        """Return what is started: built, or an image as it is."""
+        project, spec, source = self.project, self.reservation.spec, self.source
+        runtime = project.runtime
+        if isinstance(source, Image):
+            self.report(Event("source", f"Looking for the image {source.shown}"))
+            return runtime.fetch(spec, source, self.report)
+        self.report(Event("build", f"Building on {runtime.description}"))
+        return runtime.build(spec, source, self.report, registry=project.registry_id)
 
     def undo(self, error: BaseException) -> None:
         """Remove what was made, and give the version back."""
@@ -98,6 +112,16 @@ class _Deployment:
             # An engine that hangs would be waited for a second time.
             is_empty=isinstance(error, RuntimeUnavailableError) and not self.is_built,
         )
+
+
+@contextlib.contextmanager
+def _hinting(artifact: Artifact) -> Iterator[None]:
+    """Add what the artifact gives as likely reasons to why it does not run."""
+    try:
+        yield
+    except (StartError, NotReadyError) as error:
+        error.message = " ".join((error.message, *artifact.hints))
+        raise
 
 
 def _unfailing(on_event: OnEvent) -> OnEvent:

@@ -13,6 +13,7 @@ import attrs
 
 from daeploy_lib.domain.service import Leftover, LogLine, Status
 from daeploy_lib.domain.spec import Spec
+from daeploy_lib.sources.image import Image
 
 
 @attrs.frozen
@@ -46,12 +47,14 @@ class Artifact:
         source_digest: Digest of the content that it was made from.
         is_built: Whether we made it, so that we may remove it.
         source_origin: Where the content came from, for people.
+        hints: What may keep it from answering; told when it does not.
     """
 
     image: str
     source_digest: str
     is_built: bool = True
     source_origin: str = ""
+    hints: tuple[str, ...] = ()
 
 
 @attrs.frozen
@@ -159,6 +162,18 @@ class Runtime(Protocol):
 
         Raises:
             BuildError: With the builder's last lines of output.
+        """
+        ...
+
+    def fetch(self, spec: Spec, image: Image, on_event: OnEvent) -> Artifact:
+        """
+        Return an image that exists; it is pulled if it has to be.
+
+        It is not ours: ``is_built`` is false, and nothing here removes it. On
+        Ctrl-C the pull ends.
+
+        Raises:
+            SourceError: If it cannot be had, or the runtime runs no images.
         """
         ...
 

@@ -1,5 +1,6 @@
 """A runtime without an engine: real HTTP answers, and failures on demand."""
 
+import hashlib
 import itertools
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +14,7 @@ from daeploy_lib.domain.spec import Spec
 from daeploy_lib.errors import BuildError, DeployError, StartError
 from daeploy_lib.runtimes.base import Artifact, BuildInput, Event, Instance, OnEvent
 from daeploy_lib.runtimes.memory_server import MemoryServer
+from daeploy_lib.sources.image import Image
 
 
 @attrs.frozen
@@ -70,6 +72,7 @@ class MemoryRuntime:
         self._ids = itertools.count(1)
         self._running: dict[str, _Running] = {}
         self._images: dict[str, tuple[Spec, str]] = {}
+        self._given: set[str] = set()
 
     def __repr__(self) -> str:
         return f"<MemoryRuntime {self.description}>"
@@ -105,6 +108,17 @@ class MemoryRuntime:
             self._images[image] = (spec, registry)
         return Artifact(image, source.digest, source_origin=source.origin)
 
+    def fetch(self, spec: Spec, image: Image, on_event: OnEvent) -> Artifact:
+        """Pretend to have an image; its digest is made of its name."""
+        del spec
+        text = hashlib.sha256(image.reference.encode()).hexdigest()
+        digest = image.digest or f"sha256:{text}"
+        on_event(Event("source", f"Using {image.shown}@{digest}"))
+        with self._lock:
+            self._given.add(digest)
+        origin = f"{image.shown}@{digest}"
+        return Artifact(digest, digest, is_built=False, source_origin=origin)
+
     def start(self, spec: Spec, artifact: Artifact, *, registry: str) -> Instance:
         """
         Start a server in a thread.
@@ -115,7 +129,7 @@ class MemoryRuntime:
         """
         behaviour = self._behaviour(spec)
         self._clear(spec, registry)
-        if behaviour.start_error or artifact.image not in self._images:
+        if behaviour.start_error or not self._has(artifact.image):
             words = behaviour.start_error or f"the image {artifact.image} is gone"
             raise StartError(
                 f"It cannot be started: {words}", spec.name, spec.version, "start"
@@ -245,6 +259,9 @@ class MemoryRuntime:
     def close(self) -> None:
         """Do nothing: instances go on."""
 
+    def _has(self, image: str) -> bool:
+        return image in self._images or image in self._given
+
     def _behaviour(self, spec: Spec) -> Behaviour:
         return self._behaviours.get(spec.name, Behaviour())
 
@@ -296,6 +313,7 @@ class MemoryRuntime:
             image=artifact.image,
             source_digest=artifact.source_digest,
             source_origin=artifact.source_origin,
+            is_built=artifact.is_built,
             spec=attrs.evolve(spec, environment=dict.fromkeys(spec.environment, "")),
         )
         running = _Running(instance, tuple(spec.environment), server, lines)

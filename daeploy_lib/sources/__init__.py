@@ -1,6 +1,7 @@
 """Sources of a service, made into a vetted build context."""
 
 from daeploy_lib.sources.directory import Directory
+from daeploy_lib.sources.image import Image
 from daeploy_lib.sources.opening import Source, open_source
 from daeploy_lib.sources.project import write_project
 from daeploy_lib.sources.python_image import PythonImage
@@ -8,6 +9,7 @@ from daeploy_lib.sources.python_object import PythonObject
 
 __all__ = [
     "Directory",
+    "Image",
     "PythonImage",
     "PythonObject",
     "Source",

@@ -8,14 +8,17 @@ from daeploy_lib.domain.spec import Spec
 from daeploy_lib.errors import SourceError
 from daeploy_lib.sources.context import Context
 from daeploy_lib.sources.directory import Directory, context_of
+from daeploy_lib.sources.image import Image
 from daeploy_lib.sources.python_object import Estimator, PythonObject
 
-Source = (
+# What has content to read here. An image has none: the runtime fetches it.
+Content = (
     str | os.PathLike[str] | Directory | PythonObject | Callable[..., Any] | Estimator
 )
+Source = Content | Image
 
 
-def open_source(source: Source, spec: Spec) -> Context:
+def open_source(source: Content, spec: Spec) -> Context:
     """
     Return the vetted context of a source; the caller closes it.
 

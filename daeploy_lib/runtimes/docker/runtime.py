@@ -16,6 +16,7 @@ from daeploy_lib.runtimes.docker.client import Engine
 from daeploy_lib.runtimes.docker.details import details_of
 from daeploy_lib.runtimes.docker.endpoint import find_endpoint
 from daeploy_lib.runtimes.docker.failures import Failing, mapped
+from daeploy_lib.runtimes.docker.fetching import fetch_image
 from daeploy_lib.runtimes.docker.images import discard_image, images_of, tag_of
 from daeploy_lib.runtimes.docker.labels import Identity
 from daeploy_lib.runtimes.docker.listing import inspected, list_instances, of_inspection
@@ -25,6 +26,7 @@ from daeploy_lib.runtimes.docker.recipes import recipe_for
 from daeploy_lib.runtimes.docker.starting import start_container
 from daeploy_lib.runtimes.docker.stopping import stop_container
 from daeploy_lib.runtimes.docker.updating import restart_after_crashes, set_shares
+from daeploy_lib.sources.image import Image
 from daeploy_lib.sources.python_image import PythonImage
 
 
@@ -50,7 +52,7 @@ class DockerRuntime:
         main_shares: CPU shares of main, 2 to 262144.
         shadow_shares: CPU shares of a shadow; fewer, so that main wins when
             processors are scarce.
-        build_timeout: Seconds that a build may take in all.
+        build_timeout: Seconds that a build, or the pull of an image, may take in all.
 
     Raises:
         ValueError: If an argument is wrong.
@@ -115,6 +117,18 @@ class DockerRuntime:
             self._settings.build_timeout,
         )
         return build_image(self._engine, order, on_event)
+
+    def fetch(self, spec: Spec, image: Image, on_event: OnEvent) -> Artifact:
+        """
+        Return an image as it is: from the engine, or pulled.
+
+        Raises:
+            SourceError: If it does not exist, may not be pulled or cannot be, with
+                the engine's words.
+            RuntimeUnavailableError: If the engine cannot be used.
+        """
+        timeout = self._settings.build_timeout
+        return fetch_image(self._engine, spec, image, on_event, timeout)
 
     def start(self, spec: Spec, artifact: Artifact, *, registry: str) -> Instance:
         """

@@ -1,0 +1,68 @@
+"""Versions from images that exist, on the runtime without an engine."""
+
+from pathlib import Path
+
+import pytest
+
+from daeploy_lib import Deployer, Image, NotReadyError, Readiness, StartError
+from daeploy_lib.domain.spec import Spec
+from daeploy_lib.runtimes.base import Artifact, Event, OnEvent
+from daeploy_lib.testing import Behaviour, MemoryRuntime
+
+HINT = "The image exposes 80/tcp."
+
+
+class Hinting(MemoryRuntime):
+    """A runtime whose images have a hint."""
+
+    def fetch(self, spec: Spec, image: Image, on_event: OnEvent) -> Artifact:
+        """Return an image with a hint."""
+        found = super().fetch(spec, image, on_event)
+        return Artifact(found.image, found.source_digest, is_built=False, hints=(HINT,))
+
+
+def test_what_runs_is_in_inspect(tmp_path: Path) -> None:
+    """Digest, origin, image and the names of variables are told, and no value."""
+    with Deployer(MemoryRuntime(), state=tmp_path) as deployer:
+        events = list[Event]()
+        deployer.deploy(
+            "hello",
+            "1.0.0",
+            Image("hello:1.0"),
+            environment={"TOKEN": "hunter2", "A": "hunter3"},
+            on_event=events.append,
+        )
+        found = deployer.inspect("hello")
+        digest = found["source_digest"]
+        assert str(digest).startswith("sha256:")
+        assert found["source_origin"] == f"hello:1.0@{digest}"
+        assert found["image"] == digest
+        assert found["environment"] == ("A", "TOKEN")
+        assert "hunter" not in repr(found)
+        assert [event.stage for event in events][:2] == ["source", "source"]
+        assert "build" not in {event.stage for event in events}
+        deployer.kill("hello")
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "error"),
+    [
+        (Behaviour(exit_code=1), StartError),
+        (Behaviour(is_silent=True), NotReadyError),
+    ],
+)
+def test_a_hint_is_told_when_it_does_not_answer(
+    tmp_path: Path, behaviour: Behaviour, error: type[Exception]
+) -> None:
+    """What may be wrong with an image is in the error of a failed start."""
+    runtime = Hinting({"hello": behaviour})
+    with Deployer(runtime, state=tmp_path) as deployer:
+        with pytest.raises(error, match=HINT):
+            deployer.deploy(
+                "hello",
+                "1.0.0",
+                Image("hello:1.0"),
+                readiness=Readiness(timeout=0.5),
+                on_event=list[Event]().append,
+            )
+        assert len(deployer.ls()) == 0
