@@ -12,6 +12,8 @@ from daeploy_lib.cli.front import PREFIX, Front
 from daeploy_lib.cli.session import Session
 from daeploy_lib.cli.writing import narrate
 from daeploy_lib.domain.names import check_name
+from daeploy_lib.registry.registry import Registry
+from daeploy_lib.registry.state import DATABASE
 from daeploy_lib.router.policy import MirrorPolicy
 
 if TYPE_CHECKING:
@@ -51,7 +53,11 @@ def serve(
     policy = MirrorPolicy(sample_rate)
     if safe_methods:
         policy = attrs.evolve(policy, methods="safe")
-    front = Front(session.state, check_name(session.project, "project"), policy)
+    project = check_name(session.project, "project")
+    if (session.state / DATABASE).exists():
+        # A router goes on with what it knew, but here it knows nothing yet.
+        Registry(session.state, project).prepare()
+    front = Front(session.state, project, policy)
     server = _server(front)
     with _listener(host, port) as listener:
         address, number = listener.getsockname()[:2]

@@ -342,6 +342,13 @@ def test_without_the_extra_it_says_which(state: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("words", [["serve", "--port", "0"], ["ls"]])
+def test_a_damaged_registry_is_an_error(state: Path, words: list[str]) -> None:
+    """Also of a server, which would have nothing to serve."""
+    (state / "registry.sqlite").write_bytes(b"not a database" * 100)
+    assert run(["--state", str(state), *words], runtime=MemoryRuntime()) == 1
+
+
 def test_what_one_command_needs_costs_the_others_nothing() -> None:
     """Servers, plots and clients of engines that are not asked for."""
     done = subprocess.run(
