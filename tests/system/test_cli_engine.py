@@ -79,6 +79,22 @@ def test_a_session_on_an_engine(  # noqa: PLR0917 - fixtures
     assert built_images(engine.client, project) == []
 
 
+def test_an_image_as_it_is(daeploy: Call, base_image: str) -> None:
+    """``--image`` runs it with a command of one's own, and inspect says which it is."""
+    words = ["deploy", "files", "1", "--image", base_image, "--pull", "never"]
+    done = daeploy(*words, "--command", "python -m http.server 8000")
+    assert done.returncode == 0, done.stderr
+    assert "files   1          running" in done.stdout
+    inspected = json.loads(daeploy("inspect", "files", "--json").stdout)
+    assert base_image in inspected["service"]["source_origin"]
+    missing = daeploy(
+        "deploy", "files", "2", "--image", "nobody/nothing:1", "--pull=never"
+    )
+    assert missing.returncode == 1
+    assert "nobody/nothing:1" in missing.stderr
+    assert daeploy("kill", "--all", "--yes").returncode == 0
+
+
 def test_an_engine_that_does_not_answer(daeploy: Call, tmp_path: Path) -> None:
     """Is named, with a code and without a traceback."""
     nowhere = f"unix://{tmp_path}/nowhere.sock"
