@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from types import FrameType
 
-from daeploy_lib.cli.failing import FAILED, INTERRUPTED, explain
+from daeploy_lib.cli.failing import INTERRUPTED, explain
 from daeploy_lib.cli.writing import ReaderGoneError
 from daeploy_lib.runtimes.base import Runtime
 
@@ -14,10 +14,6 @@ from daeploy_lib.runtimes.base import Runtime
 _OF_SIGNAL = 128
 _ENDING = tuple(
     getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)
-)
-_MISSING = (
-    "Error: The command line needs {name}, which is not installed: "
-    "pip install 'daeploy-lib[cli]'."
 )
 
 
@@ -46,8 +42,7 @@ def run(arguments: Sequence[str], *, runtime: Runtime | None = None) -> int:
     except ModuleNotFoundError as error:
         if str(error.name).startswith("daeploy_lib"):
             raise
-        print(_MISSING.format(name=error.name), file=sys.stderr)
-        return FAILED
+        return explain(error)
     try:
         code = app(
             list(arguments), prog_name="daeploy", standalone_mode=False, obj=runtime

@@ -33,12 +33,30 @@ _IN_FRONT = ("--project", "--state", "--runtime", "--host", "--version")
 _VALUE = re.compile(r"=.*", re.DOTALL)
 
 
+_MISSING = (
+    "The command line needs {name}, which is not installed: "
+    "pip install 'daeploy-lib[cli]'."
+)
+
+
 class RefusedError(Exception):
     """What the command line itself cannot do, such as to ask without a terminal."""
 
 
 class DeclinedError(Exception):
     """A question was answered with no."""
+
+
+# The library's own errors, wrong arguments, and what the system refuses.
+_EXPLAINED = (
+    DaeployError,
+    RefusedError,
+    LookupError,
+    OSError,
+    ValueError,
+    TypeError,
+    ModuleNotFoundError,
+)
 
 
 def explain(error: BaseException) -> int:
@@ -61,12 +79,9 @@ def explain(error: BaseException) -> int:
         return error.code if isinstance(error.code, int) else FAILED
     if hasattr(error, "format_message") and hasattr(error, "exit_code"):
         return _explain_usage(error)
-    if isinstance(error, DaeployError | LookupError | OSError | RefusedError):
+    if isinstance(error, _EXPLAINED):
         _say(f"Error: {_words(error)}")
         return code_of(error)
-    if isinstance(error, ValueError | TypeError | ImportError):
-        _say(f"Error: {error}")
-        return FAILED if isinstance(error, ImportError) else USAGE
     raise error
 
 
@@ -74,7 +89,9 @@ def code_of(error: BaseException) -> int:
     """Return the exit code of an error of the library."""
     if isinstance(error, GateNotPassedError):
         return verdict_code(error.verdict)
-    return NOT_FOUND if isinstance(error, LookupError) else FAILED
+    if isinstance(error, LookupError):
+        return NOT_FOUND
+    return USAGE if isinstance(error, ValueError | TypeError) else FAILED
 
 
 def verdict_code(verdict: object) -> int:
@@ -88,6 +105,8 @@ def _words(error: BaseException) -> str:
     if isinstance(error, GateNotPassedError):
         # Its remedy is an argument; here it is an option.
         return str(error).replace("force=True", "--force")
+    if isinstance(error, ModuleNotFoundError):
+        return _MISSING.format(name=error.name)
     text = str(error)
     if isinstance(error, KeyError) and error.args:
         text = str(error.args[0])

@@ -315,20 +315,21 @@ def test_no_words_at_all_show_the_help(daeploy: Daeploy) -> None:
         assert f"\n  {command} " in found.err + found.out
 
 
-WITHOUT_TYPER = (
-    "import sys; sys.modules['typer'] = None; "
+WITHOUT = (
+    "import sys; sys.modules[sys.argv.pop(1)] = None; "
     "from daeploy_lib.cli.entry import main; main()"
 )
 
 
-def test_without_the_extra_it_says_which(state: Path) -> None:
+@pytest.mark.parametrize(
+    ("missing", "words"), [("typer", ["ls"]), ("uvicorn", ["serve", "--port", "0"])]
+)
+def test_without_the_extra_it_says_which(
+    state: Path, missing: str, words: list[str]
+) -> None:
     """And ends with code 1, without a traceback."""
     done = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            WITHOUT_TYPER,
-        ],
+        [sys.executable, "-c", WITHOUT, missing, "--state", str(state), *words],
         check=False,
         capture_output=True,
         text=True,
@@ -337,8 +338,8 @@ def test_without_the_extra_it_says_which(state: Path) -> None:
     )
     assert done.returncode == 1
     assert done.stderr == (
-        "Error: The command line needs typer, which is not installed: "
-        "pip install 'daeploy-lib[cli]'.\n"
+        f"Error: The command line needs {missing}, which is not installed: "
+        f"pip install 'daeploy-lib[cli]'.\n"
     )
 
 
