@@ -8,7 +8,13 @@ import attrs
 
 from daeploy_lib.domain.service import Service
 from daeploy_lib.domain.spec import Spec
-from daeploy_lib.errors import NotReadyError, RuntimeUnavailableError, StartError
+from daeploy_lib.errors import (
+    DaeployError,
+    NotReadyError,
+    RuntimeUnavailableError,
+    StartError,
+    VersionExistsError,
+)
 from daeploy_lib.lifecycle.adoption import deployed_of
 from daeploy_lib.lifecycle.listing import find_record, service_of
 from daeploy_lib.lifecycle.project import Project
@@ -72,7 +78,7 @@ class _Deployment:
         """Go through all stages; return what was deployed."""
         project, spec = self.project, self.reservation.spec
         runtime, registry_id = project.runtime, project.registry_id
-        is_reclaimed = project.registry.reserve(self.reservation)
+        is_reclaimed = self._reserve()
         self.is_reserved = True
         if is_reclaimed:
             remove_remains(project, spec)
@@ -93,6 +99,20 @@ class _Deployment:
         record = find_record(project.registry.versions(), spec.name, spec.version)
         return service_of(project, record, ready)
 
+    def _reserve(self) -> bool:
+        """Reserve the version; say of a taken one whether it is this content."""
+        project, spec = self.project, self.reservation.spec
+        try:
+            return project.registry.reserve(self.reservation)
+        except VersionExistsError as error:
+            # What another process has under way has no digest yet.
+            if not error.owner:
+                with contextlib.suppress(DaeployError):
+                    records = project.registry.versions()
+                    known = find_record(records, spec.name, spec.version).deployed
+                    error.reason += _compared(self.source, known.source_digest)
+            raise
+
     def _artifact(self) -> Artifact:
         """Return what is started: built, or an image as it is."""
         project, spec, source = self.project, self.reservation.spec, self.source
@@ -112,6 +132,14 @@ class _Deployment:
             # An engine that hangs would be waited for a second time.
             is_empty=isinstance(error, RuntimeUnavailableError) and not self.is_built,
         )
+
+
+def _compared(source: BuildInput | Image, known: str) -> str:
+    """Return whether a source is what is known of a version, in words."""
+    digest = source.digest
+    if not (digest and known):
+        return ""
+    return f", from {'the same' if digest == known else 'other'} content"
 
 
 @contextlib.contextmanager

@@ -26,6 +26,7 @@ CHECKS: tuple[Callable[[Contract], None], ...] = (
     building.check_description,
     building.check_build,
     building.check_build_of_two_versions,
+    building.check_fetch,
     building.check_failed_build,
     running.check_start,
     running.check_list,

@@ -3,9 +3,10 @@
 # Assertions are what a contract is made of.
 # ruff: noqa: S101
 
-from daeploy_lib.errors import BuildError
+from daeploy_lib.errors import BuildError, SourceError
 from daeploy_lib.runtimes.base import Event
 from daeploy_lib.runtimes.contract.case import Contract, nobody, raised
+from daeploy_lib.sources.image import Image
 
 
 def check_description(contract: Contract) -> None:
@@ -45,6 +46,25 @@ def check_build_of_two_versions(contract: Contract) -> None:
         contract.spec(version="2.0.0"), made[1], registry=contract.registry
     )
     assert instance.version == "2.0.0", instance
+
+
+def check_fetch(contract: Contract) -> None:
+    """An image is nobody's to remove; one that cannot be had is an error."""
+    runtime, spec = contract.runtime, contract.spec()
+    # Nothing is pulled: a registry need not be in reach.
+    image = Image("daeploy-contract-none:1", pull="never")
+    refusal: SourceError | None = None
+    try:
+        artifact = runtime.fetch(spec, image, nobody)
+        assert not artifact.is_built, "an image that we did not build is kept"
+        assert artifact.source_digest.startswith("sha256:"), artifact
+        assert artifact.source_origin, "the artifact has no origin"
+    except SourceError as error:
+        refusal = error
+    if refusal is not None:
+        assert refusal.stage == "source", refusal.stage
+        assert (refusal.name, refusal.version) == (spec.name, spec.version), refusal
+    contract.assert_nothing_left()
 
 
 def check_failed_build(contract: Contract) -> None:
