@@ -5,6 +5,7 @@ import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import attrs
 import httpx
@@ -15,6 +16,7 @@ from daeploy_lib import (
     Deployer,
     DockerRuntime,
     Event,
+    Hardening,
     Image,
     Readiness,
     SourceError,
@@ -138,6 +140,15 @@ def refused(deployer: Deployer, image: Image) -> str:
     return str(caught.value)
 
 
+def containers_of(engine: Engine, deployer: Deployer) -> list[dict[str, Any]]:
+    """Return the containers of the test's own project."""
+    label = f"daeploy.project={deployer.project}"
+    found: list[dict[str, Any]] = engine.client.containers(
+        all=True, filters={"label": label}
+    )
+    return found
+
+
 def test_it_is_pulled_pinned_and_kept(shop: Shop, deployer: Deployer) -> None:
     """A missing image is pulled by its layers; a start that fails leaves it there."""
     events = list[Event]()
@@ -218,10 +229,7 @@ def test_an_interrupt_ends_the_pull(shop: Shop, deployer: Deployer) -> None:
         deployer.deploy("hello", "1.0.0", Image(shop.name), on_event=interrupt)
     assert len(deployer.ls()) == 0
     deployer.kill_all()
-    containers = shop.engine.client.containers(
-        all=True, filters={"label": f"daeploy.project={deployer.project}"}
-    )
-    assert containers == []
+    assert containers_of(shop.engine, deployer) == []
 
 
 def test_a_local_image_runs_as_it_is(
@@ -248,7 +256,15 @@ def test_a_local_image_runs_as_it_is(
     after = deployer.inspect("hello", "1.0.0")
     for key in ("image", "source_digest", "source_origin", "environment"):
         assert after[key] == before[key]
+    volumes = {
+        mount["Name"]
+        for container in containers_of(engine, deployer)
+        for mount in container["Mounts"]
+    }
+    assert len(volumes) == 2
     deployer.kill("hello")
+    left = engine.client.volumes()["Volumes"] or []
+    assert not volumes & {volume["Name"] for volume in left}
     assert engine.client.inspect_image(local)["Id"] == image_id
 
 
@@ -275,6 +291,29 @@ def test_an_image_that_does_not_answer_gives_hints(
     assert "exposes 9999/tcp and is asked on 8000" in str(caught.value)
     assert "Hardening(capabilities=" in str(caught.value)
     assert caught.value.exit_code == 3
+
+
+def test_an_image_that_changes_its_user_is_given_the_rights(
+    local: str, deployer: Deployer
+) -> None:
+    """What the hint names is what such an image needs."""
+    code = (
+        "import os; os.chown('/service.py', 1, 1); os.setgid(1); os.setuid(1); "
+        "exec(open('/service.py').read())"
+    )
+    command, quiet = ["-c", code], list[Event]().append
+    with pytest.raises(StartError, match="if it changes owners or users"):
+        deployer.deploy("hello", "1.0.0", Image(local), command=command, on_event=quiet)
+    rights = Hardening(capabilities=("CHOWN", "SETUID", "SETGID"))
+    service = deployer.deploy(
+        "hello",
+        "1.0.0",
+        Image(local),
+        command=command,
+        hardening=rights,
+        on_event=quiet,
+    )
+    assert httpx.get(service.endpoints[0]).text == "ok"
 
 
 def test_what_was_built_is_proved_as_well(

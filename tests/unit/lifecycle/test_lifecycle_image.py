@@ -1,5 +1,6 @@
 """Versions from images that exist, on the runtime without an engine."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from daeploy_lib.domain.spec import Spec
 from daeploy_lib.runtimes.base import Artifact, Event, OnEvent
 from daeploy_lib.testing import Behaviour, MemoryRuntime
 
+DOCUMENT = Path(__file__).parents[3] / "docs" / "images.md"
 HINT = "The image exposes 80/tcp."
 
 
@@ -66,3 +68,21 @@ def test_a_hint_is_told_when_it_does_not_answer(
                 on_event=list[Event]().append,
             )
         assert len(deployer.ls()) == 0
+
+
+def test_the_document_runs(tmp_path: Path) -> None:
+    """The code of the document on images runs, one block after another."""
+    text = DOCUMENT.read_text("utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 3
+    with Deployer(MemoryRuntime(), state=tmp_path, ephemeral=True) as deployer:
+        names: dict[str, object] = {"given": deployer}
+        for block in blocks:
+            code = block.replace("Deployer()", "given")
+            exec(compile(code, str(DOCUMENT), "exec"), names)  # noqa: S102 - our text
+        assert {(s.name, s.version) for s in deployer.ls()} == {
+            ("hello", "1.0.0"),
+            ("hello", "2.0.0"),
+            ("web", "1.0.0"),
+            ("web", "2.0.0"),
+        }
