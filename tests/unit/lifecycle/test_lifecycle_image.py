@@ -86,3 +86,18 @@ def test_the_document_runs(tmp_path: Path) -> None:
             ("web", "1.0.0"),
             ("web", "2.0.0"),
         }
+
+
+def test_the_same_digest_as_mains_is_a_control(tmp_path: Path) -> None:
+    """Another tag of main's image is main once more, and another image is not."""
+    quiet = list[Event]().append
+    digest = "sha256:" + "1" * 64
+    with Deployer(MemoryRuntime(), state=tmp_path, ephemeral=True) as deployer:
+        deployer.deploy("hello", "1", Image(f"hello:1@{digest}"), on_event=quiet)
+        deployer.deploy("hello", "2", Image(f"hello:2@{digest}"), on_event=quiet)
+        deployer.deploy("hello", "3", Image("hello:3"), on_event=quiet)
+        report = deployer.report("hello")
+        assert {s.version: s.is_control for s in report.shadows} == {
+            "2": True,
+            "3": False,
+        }
