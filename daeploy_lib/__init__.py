@@ -42,6 +42,7 @@ from daeploy_lib.router.policy import Limits, MirrorPolicy, Timeouts
 from daeploy_lib.router.replay import Replayed, replay
 from daeploy_lib.runtimes.base import Event, Runtime
 from daeploy_lib.runtimes.docker import DockerRuntime
+from daeploy_lib.runtimes.process import ProcessRuntime
 from daeploy_lib.shadow_router import ShadowRouter
 from daeploy_lib.show.report import Report
 from daeploy_lib.show.table import Services
@@ -68,6 +69,7 @@ __all__ = [
     "MirrorPolicy",
     "Mount",
     "NotReadyError",
+    "ProcessRuntime",
     "PythonImage",
     "PythonObject",
     "Readiness",

@@ -92,6 +92,16 @@ def on_base(base_image: str, code: str, *steps: str) -> Files:
     return Files({"Dockerfile": "\n".join(lines) + "\n", "service.py": code})
 
 
+def process_sources() -> dict[str, Files]:
+    """Return a source for each kind that the contract asks for, without an engine."""
+    return {
+        "answers": Files({"service.py": ANSWERS}),
+        "exits": Files({"service.py": EXITS}),
+        "silent": Files({"service.py": SILENT}),
+        "unbuildable": Files({"service.py": ANSWERS, "requirements.txt": "./none\n"}),
+    }
+
+
 def contract_sources(base_image: str) -> dict[str, Files]:
     """Return a source for each kind that the contract asks for."""
     return {

@@ -56,6 +56,12 @@ class Owner:
         return f"process {self.pid} on {self.host}"
 
 
+def owner_of(pid: int) -> Owner | None:
+    """Return a running process of this host; None if there is none with this pid."""
+    born = _born(pid)
+    return None if born is None else Owner(platform.node(), pid, born)
+
+
 def _born(pid: int) -> str | None:
     """
     Return what tells a running process from others with its pid; None if none.

@@ -1,7 +1,9 @@
 """Every runtime obeys one contract: the fake is verified by the suite of the real."""
 
 from collections.abc import Callable
+from pathlib import Path
 
+import psutil
 import pytest
 
 from container_engine import Engine
@@ -16,8 +18,9 @@ from daeploy_lib.runtimes.contract import (
 )
 from daeploy_lib.runtimes.docker import DockerRuntime
 from daeploy_lib.runtimes.memory import Behaviour, MemoryRuntime
+from daeploy_lib.runtimes.process import ProcessRuntime
 from docker_versions import is_podman
-from runtime_contexts import Files, contract_sources
+from runtime_contexts import Files, contract_sources, process_sources
 
 Check = Callable[[Contract], None]
 
@@ -41,6 +44,21 @@ def test_memory_runtime(check: Check) -> None:
     sources = {kind: Files({"kind": kind}) for kind in KINDS}
     with checking(lambda: MemoryRuntime(BEHAVIOURS), sources, "contract") as contract:
         check(contract)
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=name_of)
+def test_process_runtime(check: Check, tmp_path: Path) -> None:
+    """The process runtime obeys the contract, and leaves no process."""
+    folder = tmp_path / "processes"
+    with checking(
+        lambda: ProcessRuntime(folder), process_sources(), "contract"
+    ) as contract:
+        check(contract)
+    assert not [
+        process.pid
+        for process in psutil.process_iter(["cmdline"])
+        if str(folder) in str(process.info["cmdline"])
+    ]
 
 
 @pytest.mark.docker
