@@ -1,7 +1,8 @@
 """
 The README's session: two versions, one of them main, and a change of main.
 
-Needs a container engine, and the packages ``fastapi`` and ``uvicorn``.
+Needs the packages ``fastapi`` and ``uvicorn``. Where no container engine answers the
+versions run as processes.
 """
 
 import tempfile
@@ -11,13 +12,34 @@ import httpx
 from fastapi import FastAPI
 from serving import serving
 
-from daeploy_lib import Deployer, ShadowRouter
+from daeploy_lib import (
+    Deployer,
+    DockerRuntime,
+    ProcessRuntime,
+    Runtime,
+    RuntimeUnavailableError,
+    ShadowRouter,
+)
+
+
+def runtime_for(folder: Path) -> Runtime:
+    """Return the container engine if one answers, else processes; say which."""
+    engine = DockerRuntime()
+    try:
+        engine.list("quickstart")
+    except RuntimeUnavailableError as error:
+        print(f"No container engine can be used, so processes are: {error}\n")
+        return ProcessRuntime(folder / "processes")
+    return engine
 
 
 def main(folder: Path) -> None:
     """Run the session in an empty folder; everything is removed at its end."""
     # ephemeral: this Deployer's versions end with it. Yours would stay.
-    with Deployer(project="quickstart", state=folder, ephemeral=True) as deployer:
+    runtime = runtime_for(folder)
+    with Deployer(
+        runtime, project="quickstart", state=folder, ephemeral=True
+    ) as deployer:
         hello = deployer.init("hello", folder)
         deployer.deploy("hello", "1.0.0", hello)  # the first version: main
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import enum
-import importlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from daeploy_lib.deployer import Deployer
 from daeploy_lib.registry.state import state_directory
 from daeploy_lib.runtimes.base import Runtime
 from daeploy_lib.runtimes.docker import DockerRuntime
+from daeploy_lib.runtimes.process import ProcessRuntime
 
 
 class RuntimeName(enum.StrEnum):
@@ -58,14 +58,7 @@ class Session:
             return DockerRuntime(self.host)
         if self.host is not None:
             raise ValueError("--host names an engine; --runtime process has none.")
-        try:
-            process = importlib.import_module("daeploy_lib.runtimes.process")
-        except ModuleNotFoundError as error:
-            if error.name != "daeploy_lib.runtimes.process":
-                raise
-            raise ValueError("This daeploy-lib has no runtime 'process'.") from None
-        runtime: Runtime = process.ProcessRuntime()
-        return runtime
+        return ProcessRuntime(self.state / "processes")
 
     @contextlib.contextmanager
     def deployer(self) -> Iterator[Deployer]:

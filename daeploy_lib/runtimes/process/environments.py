@@ -106,8 +106,10 @@ class Environments:
         on_event: OnEvent,
     ) -> None:
         arguments = _arguments(content.parent, packages)
+        # Where the paths in the arguments begin.
+        directory = content if packages.in_content else content.parent
         for words in self._steps(place, arguments):
-            run = _Run(spec, content, self._settings.build_timeout)
+            run = _Run(spec, directory, self._settings.build_timeout)
             for line in run.lines(words, self._variables()):
                 on_event(Event("build", line))
 
@@ -138,9 +140,8 @@ class Environments:
 def _arguments(build: Path, packages: Packages) -> list[str]:
     """Return what the installer is told to install; nothing if there is nothing."""
     if packages.requirements is not None:
-        file = build / REQUIREMENTS
-        file.write_bytes(packages.requirements)
-        return ["-r", str(file)]
+        (build / REQUIREMENTS).write_bytes(packages.requirements)
+        return ["-r", REQUIREMENTS]
     return packages.in_content.split() if packages.in_content else []
 
 
