@@ -96,8 +96,8 @@ def tests(session: nox.Session) -> None:
     """
     The tests, against the built wheel.
 
-    Without arguments the docker tests run on one interpreter only: the engine is
-    the same whatever the Python. Coverage counts there, where everything runs.
+    Without arguments the docker tests, and what takes long and does not depend on
+    the interpreter, run on one only. Coverage counts there, where everything runs.
     """
     session.install(".", *groups("tests"))
     env = {"PYTHONSAFEPATH": "1"}
@@ -106,7 +106,8 @@ def tests(session: nox.Session) -> None:
     if session.posargs:
         session.run("pytest", *session.posargs, env=env)
     elif not is_first:
-        session.run("pytest", "-m", "not docker", *_SPREAD, env=env)
+        chosen = "not docker and not once"
+        session.run("pytest", "-m", chosen, *_SPREAD, env=env)
     else:
         env["COVERAGE_FILE"] = str(Path(session.create_tmp(), "coverage"))
         pytest = ["pytest", "--cov", "--cov-report=", "--cov-fail-under=0"]

@@ -13,27 +13,18 @@ from notebooks import Ran, content, kernel, made_of
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 # Installing the packages takes what the network takes.
-pytestmark = [
-    pytest.mark.timeout(300),
-    pytest.mark.docker,
-    pytest.mark.usefixtures("base_image"),
-]
+pytestmark = [pytest.mark.once, pytest.mark.timeout(300)]
 
 
 @pytest.fixture
-def run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, project: str
-) -> Callable[[str], Ran]:
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Ran]:
     """What runs a notebook's cells; what they deploy has a state of its own."""
     monkeypatch.setenv("DAEPLOY_STATE", str(tmp_path / "state"))
-    return lambda name: _run(name, tmp_path, project)
+    return lambda name: _run(name, tmp_path)
 
 
-def _run(name: str, folder: Path, project: str) -> Ran:
-    text = (EXAMPLES / name).read_text("utf-8")
-    named = re.sub(r'(project=\\")\w+', rf"\1{project}", text)
-    assert named != text
-    notebook = made_of(named)
+def _run(name: str, folder: Path) -> Ran:
+    notebook = made_of((EXAMPLES / name).read_text("utf-8"))
     with kernel(notebook, folder) as client:
         for number, cell in enumerate(notebook.cells):
             client.execute_cell(cell, number)

@@ -376,6 +376,7 @@ def test_a_package_that_does_not_exist(place: Place) -> None:
     assert not place.files()
 
 
+@pytest.mark.once
 def test_the_quickstart_falls_back_to_processes(tmp_path: Path) -> None:
     """Without an engine it says so, and shows the same session."""
     script = Path(__file__).parents[2] / "examples" / "quickstart.py"

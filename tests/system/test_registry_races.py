@@ -20,6 +20,8 @@ from registry_process import (
     together,
 )
 
+pytestmark = pytest.mark.once
+
 RACERS = 16
 ROUNDS = 3
 

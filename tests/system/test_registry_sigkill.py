@@ -30,7 +30,10 @@ from daeploy_lib.registry.state import DATABASE
 from registry_process import PROJECT, Program, deploy, deployed, open_registry
 
 # Only Python itself runs in the children, and they end without cleaning up.
-pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
+pytestmark = [
+    pytest.mark.once,
+    pytest.mark.filterwarnings("ignore:This process .* is multi-threaded"),
+]
 
 # The acknowledgement is the first "write" of a verb, its answer the second.
 CALLS = ("pwrite64", "fdatasync", "fsync", "unlink", "ftruncate", "write")

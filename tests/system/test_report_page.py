@@ -24,6 +24,8 @@ HOSTILE = (
     "W" * 5000,
 )
 
+pytestmark = pytest.mark.once
+
 
 def serving(version: int) -> Script:
     """Return a version that answers with hostile names, labels and texts."""

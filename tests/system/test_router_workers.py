@@ -18,6 +18,8 @@ import pytest
 from daeploy_lib import Deployer
 from daeploy_lib.testing import MemoryRuntime
 
+pytestmark = pytest.mark.once
+
 WORKERS = 4
 APP = """\
 from daeploy_lib import Deployer, ShadowRouter
