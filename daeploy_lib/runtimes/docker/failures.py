@@ -117,7 +117,8 @@ def unreachable(endpoint: Endpoint, reason: str) -> RuntimeUnavailableError:
     """Return the error for an engine that does not answer."""
     return RuntimeUnavailableError(
         f"The Docker engine at {endpoint} (from {endpoint.origin}) cannot be "
-        f"reached: {reason}. Start it, or name another one in DOCKER_HOST.",
+        f"reached: {reason}. Start it, or name another one in DOCKER_HOST; "
+        f"Deployer(ProcessRuntime()) needs none.",
         endpoint=str(endpoint),
         reason="unreachable",
     )

@@ -7,7 +7,7 @@ import attrs
 
 from daeploy_lib.domain.service import Leftover, LogLine, Status
 from daeploy_lib.domain.spec import Spec
-from daeploy_lib.errors import StartError
+from daeploy_lib.errors import DeployError, StartError
 from daeploy_lib.runtimes.base import Artifact, BuildInput, Instance, OnEvent
 from daeploy_lib.runtimes.docker import leftovers, places, settings
 from daeploy_lib.runtimes.docker.build_stream import Order
@@ -214,8 +214,15 @@ class DockerRuntime:
             grace: Seconds to wait; the engine counts whole ones. 0: none.
 
         Raises:
-            DeployError: If it was not made by us; it is left alone.
+            DeployError: If it was not made by us, or by another runtime; it is left
+                alone.
         """
+        if instance_id.startswith("process-"):
+            raise DeployError(
+                f"{instance_id} is no container: it was deployed as a process. Use "
+                f"Deployer(ProcessRuntime()).",
+                stage="stop",
+            )
         client = self._engine.ready()
         with mapped(Failing(self._engine.endpoint, "stop")):
             project = stop_container(client, instance_id, grace)
