@@ -114,6 +114,49 @@ def test_a_piped_session(environment: Mapping[str, str], tmp_path: Path) -> None
     assert "hello 1.0.0  build  Step 1/1 : nothing\n" in done.stderr
 
 
+@pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("n\n", 1), ("", 1)])
+def test_a_pipe_may_answer(
+    environment: Mapping[str, str], tmp_path: Path, answer: str, code: int
+) -> None:
+    """As yes(1) does; one that ends without an answer changes nothing."""
+    commands = ["init", *COMMANDS[1:3], "assign hello 2.0.0"]
+    codes = tmp_path / "codes"
+    done = subprocess.run(
+        words(codes, commands),
+        env=dict(environment),
+        cwd=tmp_path,
+        input=f"hello\n{answer}",
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert json.loads(codes.read_text()) == [0, 0, 0, code]
+    assert ("Changed main version to hello 2.0.0" in done.stdout) is (code == 0)
+
+
+def test_a_pipe_that_stays_silent_is_not_waited_for(
+    environment: Mapping[str, str], tmp_path: Path
+) -> None:
+    """Nobody may ever write to it."""
+    reader, writer = os.pipe()
+    codes = tmp_path / "codes"
+    try:
+        subprocess.run(
+            words(codes, ["init --name hello", *COMMANDS[1:2], "kill hello"]),
+            env=dict(environment),
+            cwd=tmp_path,
+            stdin=reader,
+            check=True,
+            capture_output=True,
+            timeout=60,
+        )
+    finally:
+        os.close(reader)
+        os.close(writer)
+    assert json.loads(codes.read_text()) == [0, 0, 1]
+
+
 def test_no_is_no(environment: Mapping[str, str], tmp_path: Path) -> None:
     """An answer of no, the end of input and Ctrl-C change nothing."""
     commands = [

@@ -69,7 +69,7 @@ def daeploy(
     """The command line, without a terminal to ask on."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DAEPLOY_STATE", str(deployer.state))
-    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
 
     def call(*arguments: object) -> Ended:
         code = run([str(word) for word in arguments], runtime=runtime)
