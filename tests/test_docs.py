@@ -61,8 +61,8 @@ def test_there_are_examples_in_docstrings() -> None:
     assert sum(bool(test.examples) for test in found) >= 30
 
 
-DEPLOY, APP, ASSIGN, UNDO, RELAX, REPORT, *LATER = blocks(README, "python")
-GATE, ADDRESSES, POLICY = LATER
+DEPLOY, APP, ASSIGN, UNDO, *LATER = blocks(README, "python")
+SOURCES, PROCESSES, RELAX, REPORT, GATE, ADDRESSES, POLICY = LATER
 CURLS = [b for b in blocks(README, "console") if b.startswith("$ curl")]
 
 
@@ -175,6 +175,25 @@ def test_the_readmes_report(
     assert names["numbers"]["name"] == "hello"
     assert (tmp_path / "hello.html").read_text("utf-8").startswith("<!doctype html>")
     assert (tmp_path / "hello.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_readmes_sources(state: Path, tmp_path: Path) -> None:
+    """Each is taken for what it is."""
+    code = SOURCES.replace("Deployer()", "given")
+    with Deployer(MemoryRuntime(), state=state, ephemeral=True) as deployer:
+        deployer.deploy("hello", "1.0.0", deployer.init("hello", tmp_path))
+        exec(code, {"given": deployer, "__name__": "readme"})  # noqa: S102
+        origins = [service.source_origin for service in deployer.ls()]
+    assert len(origins) == code.count(".deploy(") + 1
+    assert all(origins)
+
+
+def test_the_readmes_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Deployer on them needs no engine."""
+    monkeypatch.setenv("DAEPLOY_STATE", str(tmp_path))
+    names: dict[str, Any] = {}
+    exec(PROCESSES, names)  # noqa: S102 - the README's words
+    assert not names["deployer"].ls()
 
 
 def test_the_readmes_gate(state: Path, tmp_path: Path) -> None:
