@@ -27,7 +27,7 @@ from daeploy_lib.errors import DaeployError
 from daeploy_lib.evidence.examples import Example
 from daeploy_lib.evidence.gate import Gate
 from daeploy_lib.lifecycle.assigning import assign, rollback
-from daeploy_lib.lifecycle.deploying import deploy
+from daeploy_lib.lifecycle.deploying import deploy, unfailing
 from daeploy_lib.lifecycle.evidence import evidence_of
 from daeploy_lib.lifecycle.gating import assign_gated, check_gate
 from daeploy_lib.lifecycle.killing import kill, kill_name
@@ -44,12 +44,12 @@ from daeploy_lib.lifecycle.watching import Watch
 from daeploy_lib.registry.records import not_deployed
 from daeploy_lib.registry.state import state_directory
 from daeploy_lib.router.replay import Replayed, replay
-from daeploy_lib.runtimes.base import OnEvent, Runtime
+from daeploy_lib.runtimes.base import BuildInput, Event, OnEvent, Runtime
 from daeploy_lib.runtimes.docker import DockerRuntime
 from daeploy_lib.show.progress import progress
 from daeploy_lib.show.report import Report
 from daeploy_lib.show.table import History, Leftovers, Services
-from daeploy_lib.sources import Image, Source, open_source, write_project
+from daeploy_lib.sources import Image, Source, open_source, takes_time, write_project
 
 _log = logging.getLogger(__name__)
 
@@ -222,12 +222,7 @@ class Deployer:
             raise TypeError(f"on_event must be callable, not {on_event!r}.")
         with contextlib.ExitStack() as stack:
             show = on_event or stack.enter_context(progress(name, version))
-            # An image has no content to read here: the runtime fetches it.
-            content = (
-                source
-                if isinstance(source, Image)
-                else stack.enter_context(contextlib.closing(open_source(source, spec)))
-            )
+            content = stack.enter_context(self._content(source, spec, show))
             service = deploy(self._open(), spec, content, show)
         self._remember(name, version)
         return service
@@ -626,6 +621,22 @@ class Deployer:
                 self._kill_deployed(deployed)
         finally:
             self._runtime.close()
+
+    @contextlib.contextmanager
+    def _content(
+        self, source: Source, spec: Spec, on_event: OnEvent
+    ) -> Iterator[BuildInput | Image]:
+        """Open a source for the block; an image the runtime fetches itself."""
+        if isinstance(source, Image):
+            yield source
+            return
+        if takes_time(source):
+            # Found out again, for good, when the version is reserved.
+            self._open().registry.check_free(spec)
+        report = unfailing(on_event)
+        context = open_source(source, spec, lambda text: report(Event("source", text)))
+        with contextlib.closing(context):
+            yield context
 
     def _remember(self, name: str, version: str) -> None:
         if not self._is_ephemeral:

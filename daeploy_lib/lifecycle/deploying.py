@@ -43,9 +43,7 @@ def deploy(
             returned, or the registry was lost meanwhile.
         DeployError: With the stage that failed.
     """
-    deployment = _Deployment(
-        project, Reservation.of(spec), source, _unfailing(on_event)
-    )
+    deployment = _Deployment(project, Reservation.of(spec), source, unfailing(on_event))
     try:
         return deployment.run()
     except BaseException as error:
@@ -152,7 +150,7 @@ def _hinting(artifact: Artifact) -> Iterator[None]:
         raise
 
 
-def _unfailing(on_event: OnEvent) -> OnEvent:
+def unfailing(on_event: OnEvent) -> OnEvent:
     """Return *on_event* so that its failure cannot fail the deployment."""
 
     def report(event: Event) -> None:

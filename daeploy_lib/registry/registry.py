@@ -175,6 +175,17 @@ class Registry:
             take_segments(connection, self._project, spec.name, spec.version)
         return is_reclaimed
 
+    def check_free(self, spec: Spec) -> None:
+        """
+        Refuse a version that ``reserve`` would refuse now; take nothing.
+
+        Raises:
+            VersionExistsError, RouteConflictError: As ``reserve``.
+        """
+        with self._database.reading() as connection:
+            check_segments(connection, spec)
+            _check_taken(connection, spec)
+
     def state_of(self, reservation: Reservation) -> State | None:
         """
         Return how far a reservation has come: reserved, or published.
@@ -367,11 +378,21 @@ class Registry:
 
 def _reclaim(connection: sqlite3.Connection, spec: Spec) -> bool:
     """Delete the reservation of a dead process; refuse any other row."""
-    key = (spec.project, spec.name, spec.version)
+    is_left = _check_taken(connection, spec)
+    if is_left:
+        connection.execute(
+            "DELETE FROM versions WHERE project = ? AND name = ? AND version = ?",
+            (spec.project, spec.name, spec.version),
+        )
+    return is_left
+
+
+def _check_taken(connection: sqlite3.Connection, spec: Spec) -> bool:
+    """Refuse a version that is taken; return whether a dead process reserved it."""
     row = connection.execute(
         "SELECT state, owner FROM versions"
         " WHERE project = ? AND name = ? AND version = ?",
-        key,
+        (spec.project, spec.name, spec.version),
     ).fetchone()
     if row is None:
         return False
@@ -382,9 +403,6 @@ def _reclaim(connection: sqlite3.Connection, spec: Spec) -> bool:
         verb = "deployed" if row["state"] == State.reserved else "removed"
         reason = f"is being {verb}"
         raise VersionExistsError(spec.name, spec.version, reason, str(owner))
-    connection.execute(
-        "DELETE FROM versions WHERE project = ? AND name = ? AND version = ?", key
-    )
     return True
 
 

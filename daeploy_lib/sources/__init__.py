@@ -2,7 +2,7 @@
 
 from daeploy_lib.sources.directory import Directory
 from daeploy_lib.sources.image import Image
-from daeploy_lib.sources.opening import Source, open_source
+from daeploy_lib.sources.opening import Source, open_source, takes_time
 from daeploy_lib.sources.project import write_project
 from daeploy_lib.sources.python_image import PythonImage
 from daeploy_lib.sources.python_object import PythonObject
@@ -14,5 +14,6 @@ __all__ = [
     "PythonObject",
     "Source",
     "open_source",
+    "takes_time",
     "write_project",
 ]

@@ -18,7 +18,21 @@ Content = (
 Source = Content | Image
 
 
-def open_source(source: Content, spec: Spec) -> Context:
+# What is fetched or unpacked when it is opened.
+_SLOW: tuple[type, ...] = ()
+Tell = Callable[[str], object]
+
+
+def takes_time(source: Content) -> bool:
+    """Return whether opening it fetches or unpacks, before anything is known."""
+    return isinstance(source, _SLOW)
+
+
+def open_source(
+    source: Content,
+    spec: Spec,
+    tell: Tell = lambda line: None,  # noqa: ARG001, ARG005 - nobody is told yet
+) -> Context:
     """
     Return the vetted context of a source; the caller closes it.
 
@@ -26,6 +40,7 @@ def open_source(source: Content, spec: Spec) -> Context:
         source: A directory, or the path of one; or a function, an ASGI
             application or a fitted estimator, which is given a service.
         spec: What will be run from it.
+        tell: Called with a line for people before each step that takes time.
 
     Raises:
         TypeError, ValueError: If it is no source at all.
