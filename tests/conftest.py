@@ -91,3 +91,9 @@ def state(tmp_path: Path) -> Path:
     directory = tmp_path / "state"
     directory.mkdir()
     return directory
+
+
+@pytest.fixture
+def neighbours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let scripts import what lies beside them, as they do for a person."""
+    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)

@@ -21,6 +21,7 @@ _LAUNCH = (
     "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
     "os.execv(sys.argv[1], sys.argv[1:])"
 )
+_SIZE = ("COLUMNS", "LINES")
 
 
 class Terminal:
@@ -50,7 +51,8 @@ class Terminal:
             stdout=theirs,
             stderr=theirs,
             start_new_session=True,
-            env=dict(environment),
+            # The size is the terminal's, not what another one has left there.
+            env={k: v for k, v in environment.items() if k not in _SIZE},
             cwd=cwd,
         )
         os.close(theirs)

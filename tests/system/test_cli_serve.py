@@ -109,6 +109,8 @@ def test_a_request_under_way_ends_first(
     with ThreadPoolExecutor() as pool:
         asked = pool.submit(ask)
         assert has_begun.wait(20)
+        while not has_under_way(base):
+            assert not asked.done()
         server.signal(ending)
         while is_open(base):
             assert not asked.done()
@@ -116,6 +118,12 @@ def test_a_request_under_way_ends_first(
         assert asked.result().json()["version"] == "1.0.0"
     assert server.end() == 0
     assert "Traceback" not in server.text
+
+
+def has_under_way(base: str) -> bool:
+    """Tell whether a request has come as far as the router."""
+    metrics = httpx.get(f"{base}/metrics/", timeout=20).text
+    return "daeploy_router_in_flight 1.0" in metrics
 
 
 def is_open(base: str) -> bool:

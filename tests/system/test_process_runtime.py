@@ -377,6 +377,7 @@ def test_a_package_that_does_not_exist(place: Place) -> None:
 
 
 @pytest.mark.once
+@pytest.mark.usefixtures("neighbours")
 def test_the_quickstart_falls_back_to_processes(tmp_path: Path) -> None:
     """Without an engine it says so, and shows the same session."""
     script = Path(__file__).parents[2] / "examples" / "quickstart.py"

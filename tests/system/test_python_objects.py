@@ -326,6 +326,7 @@ PythonObject(app).write(sys.argv[1])
 """
 
 
+@pytest.mark.usefixtures("neighbours")
 def test_an_application_is_imported(tmp_path: Path) -> None:
     """Its package is shipped, and it is taken from the module that makes it."""
     package = tmp_path / "shop"
@@ -410,6 +411,7 @@ class Model:
 """
 
 
+@pytest.mark.usefixtures("neighbours")
 def test_functions_of_a_module(tmp_path: Path) -> None:
     """Its file is shipped; methods and lambdas are functions as well."""
     (tmp_path / "mine.py").write_text(MINE)
@@ -451,6 +453,7 @@ PythonObject(predict).write("refused")
 ]
 
 
+@pytest.mark.usefixtures("neighbours")
 def test_objects_of_a_notebook(tmp_path: Path) -> None:
     """A function beside a module, and an application made in a cell."""
     (tmp_path / "beside.py").write_text("def half(x): return x / 2")

@@ -73,8 +73,9 @@ def refusal(source: Any) -> str:
 
 
 @pytest.fixture
-def script(tmp_path: Path) -> Path:
+def script(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     """A script beside modules of its own, of which it imports some."""
+    request.getfixturevalue("neighbours")
     folder = tmp_path / "work"
     (folder / "package" / "data").mkdir(parents=True)
     (folder / "script.py").write_text(SCRIPT)
