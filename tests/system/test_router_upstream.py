@@ -70,21 +70,26 @@ async def test_connections_are_reused() -> None:
         assert router.stats()["connections"] == 1
 
 
-async def test_requests_at_once_do_not_share_a_connection() -> None:
+async def test_requests_at_once_do_not_share_a_connection(
+    request: pytest.FixtureRequest,
+) -> None:
     """Each request gets its own answer, however many are under way."""
+    # Which connection is used again is httpcore's affair: it may close one that has
+    # just come free. That it uses them again at all can be asked of it.
+    is_ours = request.node.callspec.params["carrier"] == "own"
 
     async def main(wire: Wire) -> None:
         while True:
-            request = await wire.request()
+            asked = await wire.request()
             await asyncio.sleep(0.001)
-            await wire.send(answer(request.body * 100))
+            await wire.send(answer(asked.body * 100))
 
     async with routed(main) as (driver, upstream, _):
         for _ in range(5):
             bodies = [b"<%d>" % number for number in range(40)]
             got = await asyncio.gather(*(ask(driver, "POST", body) for body in bodies))
             assert got == [(200, body * 100) for body in bodies]
-        assert len(upstream.wires) <= 40
+        assert len(upstream.wires) <= (40 if is_ours else 100)
 
 
 async def first_then(wire: Wire, surplus: bytes) -> None:
