@@ -7,6 +7,7 @@ every request to all of them and returns only main's answer.
 
 import importlib.metadata
 
+from daeploy_lib.async_deployer import AsyncDeployer
 from daeploy_lib.compare import ComparisonRules
 from daeploy_lib.deployer import Deployer
 from daeploy_lib.domain.route import Route
@@ -37,6 +38,7 @@ from daeploy_lib.errors import (
     VersionNotFoundError,
 )
 from daeploy_lib.evidence import Gate, Verdict
+from daeploy_lib.lifecycle.async_watching import AsyncWatch
 from daeploy_lib.lifecycle.watching import Watch
 from daeploy_lib.router.policy import Limits, MirrorPolicy, Timeouts
 from daeploy_lib.router.replay import Replayed, replay
@@ -50,6 +52,8 @@ from daeploy_lib.sources import Directory, Image, PythonImage, PythonObject
 
 __all__ = [
     "Assignment",
+    "AsyncDeployer",
+    "AsyncWatch",
     "BuildError",
     "ComparisonRules",
     "DaeployError",

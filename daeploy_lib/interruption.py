@@ -108,7 +108,25 @@ def wait(seconds: float) -> None:
     check()
 
 
-def waking(wake: Callable[[], object]) -> contextlib.AbstractContextManager[None]:
-    """Have *wake* called, in another thread, when the work is to end."""
+@contextlib.contextmanager
+def ended_by(wake: Callable[[], object]) -> Iterator[None]:
+    """
+    Have *wake* called, in another thread, when the work of the block is to end.
+
+    It makes the block fail, or look as if it were complete: closes what it reads
+    from, or kills what it waits for. Neither is then taken for what it seems.
+
+    Raises:
+        Interrupted: If the work was asked to end.
+    """
     current = _current.get()
-    return contextlib.nullcontext() if current is None else current.waking(wake)
+    if current is None:
+        yield
+        return
+    with current.waking(wake):
+        try:
+            yield
+        except Exception:
+            check()
+            raise
+        check()

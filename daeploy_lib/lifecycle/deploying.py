@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import attrs
 
+from daeploy_lib import interruption
 from daeploy_lib.domain.service import Service
 from daeploy_lib.domain.spec import Spec
 from daeploy_lib.errors import (
@@ -80,15 +81,19 @@ class _Deployment:
         self.is_reserved = True
         if is_reclaimed:
             remove_remains(project, spec)
+        interruption.check()
         artifact = self._artifact()
         self.is_built = True
         with _hinting(artifact):
+            interruption.check()
             self.report(Event("start", "Starting"))
             instance = runtime.start(spec, artifact, registry=registry_id)
             path = spec.readiness.path
             self.report(Event("ready", f"Waiting for an answer on {path}"))
+            interruption.check()
             ready = wait_ready(runtime, instance, spec)
         runtime.settle(ready)
+        interruption.check()
         is_main = project.registry.publish(self.reservation, deployed_of(ready))
         if is_main:
             # It was started with a shadow's share.
@@ -123,13 +128,16 @@ class _Deployment:
 
     def undo(self, error: BaseException) -> None:
         """Remove what was made, and give the version back."""
-        undo(
-            self.project,
-            self.reservation,
-            was_made=self.is_reserved,
-            # An engine that hangs would be waited for a second time.
-            is_empty=isinstance(error, RuntimeUnavailableError) and not self.is_built,
-        )
+        # What asked the deployment to end does not ask the undoing.
+        with interruption.under(None):
+            undo(
+                self.project,
+                self.reservation,
+                was_made=self.is_reserved,
+                # An engine that hangs would be waited for a second time.
+                is_empty=isinstance(error, RuntimeUnavailableError)
+                and not self.is_built,
+            )
 
 
 def _compared(source: BuildInput | Image, known: str) -> str:

@@ -4,6 +4,7 @@ import contextlib
 import time
 from collections.abc import Callable
 
+from daeploy_lib import interruption
 from daeploy_lib.domain.spec import Spec
 from daeploy_lib.errors import MainProtectedError
 from daeploy_lib.lifecycle.listing import find_record
@@ -103,7 +104,7 @@ def _drain(
     project: Project,
     record: VersionRecord,
     grace: float,
-    sleep: Callable[[float], None] = time.sleep,
+    sleep: Callable[[float], None] = interruption.wait,
 ) -> None:
     """Wait until no router has a request in flight to the version."""
     key = f"{project.name}\0{record.name}\0{record.version}"

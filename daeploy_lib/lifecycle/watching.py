@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Self
 
+from daeploy_lib import interruption
 from daeploy_lib.domain.service import Assignment
 from daeploy_lib.errors import (
     DaeployError,
@@ -92,8 +93,7 @@ class Watch:
         judged = 0
         while True:
             with self._changed:
-                while self._judged == judged and not self._is_over:
-                    self._changed.wait()
+                self._await(lambda: self._judged != judged or self._is_over)  # noqa: B023
                 if self._judged == judged or self._verdict is None:
                     return
                 judged, verdict = self._judged, self._verdict
@@ -131,7 +131,7 @@ class Watch:
             timeout: Seconds to wait at most; None: as long as it takes.
         """
         with self._changed:
-            return self._changed.wait_for(lambda: self._is_over, timeout)
+            return self._await(lambda: self._is_over, timeout)
 
     def stop(self) -> None:
         """End it, and wait until it has ended; main stays as it is."""
@@ -140,6 +140,19 @@ class Watch:
         is_other = threading.current_thread() is not self._thread
         if is_other and self._thread.is_alive():
             self._thread.join()
+
+    def _await(
+        self, condition: Callable[[], bool], timeout: float | None = None
+    ) -> bool:
+        with interruption.ended_by(self._wake):
+            self._changed.wait_for(
+                lambda: condition() or interruption.is_interrupted(), timeout
+            )
+        return condition()
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
 
     def _run(self) -> None:
         reason = "It was stopped."

@@ -34,7 +34,7 @@ class Event:
     steps: int | None = None
 
 
-OnEvent = Callable[[Event], None]
+OnEvent = Callable[[Event], object]
 
 
 @attrs.frozen

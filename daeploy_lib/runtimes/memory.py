@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import attrs
 
+from daeploy_lib import interruption
 from daeploy_lib.domain.names import container_name, image_tag
 from daeploy_lib.domain.service import Leftover, LogLine, Status
 from daeploy_lib.domain.spec import Spec
@@ -225,11 +226,20 @@ class MemoryRuntime:
         )
         while follow:
             with self._lock:
-                while len(found.lines) == position and found.server is not None:
-                    self._lock.wait()
+                with interruption.ended_by(self._wake):
+                    while self._is_silent(found, position):
+                        self._lock.wait()
                 lines, position = found.lines[position:], len(found.lines)
                 follow = found.server is not None
             yield from lines
+
+    def _is_silent(self, found: _Running, position: int) -> bool:
+        is_over = found.server is None or interruption.is_interrupted()
+        return len(found.lines) == position and not is_over
+
+    def _wake(self) -> None:
+        with self._lock:
+            self._lock.notify_all()
 
     def leftovers(
         self, project: str, registry: str, known: Sequence[tuple[str, str]]

@@ -10,6 +10,7 @@ from typing import NoReturn
 
 import httpx
 
+from daeploy_lib import interruption
 from daeploy_lib.domain.service import Status
 from daeploy_lib.domain.spec import Readiness, Spec
 from daeploy_lib.errors import DeployError, NotReadyError, StartError
@@ -34,7 +35,7 @@ def wait_ready(
     spec: Spec,
     *,
     clock: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], None] = time.sleep,
+    sleep: Callable[[float], None] = interruption.wait,
 ) -> Instance:
     """
     Return the instance, inspected again, once all its endpoints answer.
@@ -111,7 +112,8 @@ def _within(timeout: float, endpoint: str, path: str) -> str | None:
     with client:
         probe.start()
         try:
-            return answers.get(timeout=timeout)
+            with interruption.ended_by(lambda: answers.put(None)):
+                return answers.get(timeout=timeout)
         except queue.Empty:
             return f"gives no answer within {timeout:g} s"
 

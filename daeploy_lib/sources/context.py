@@ -14,6 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
+from daeploy_lib import interruption
 from daeploy_lib.errors import SourceError
 from daeploy_lib.sources.members import Member, refused, shown, unreadable
 from daeploy_lib.sources.reading import LinkError, end_of_link, open_file
@@ -180,6 +181,7 @@ class Context:
         left = member.size
         with self._open(member) as file:
             while left:
+                interruption.check()
                 chunk = file.read(min(_CHUNK_BYTES, left))
                 if not chunk:
                     raise self._changed(member)

@@ -1,5 +1,6 @@
 """Versions as real processes: what a user, an operator and a crash do to them."""
 
+import contextlib
 import json
 import os
 import signal
@@ -296,7 +297,8 @@ def test_a_pid_that_is_used_again_is_never_mistaken(place: Place) -> None:
 def test_too_much_memory_ends_it(place: Place) -> None:
     """It is said that memory was the reason."""
     service = place.deploy(resources=Resources(memory="100m"))
-    place.ask(service, "/grow")
+    with contextlib.suppress(httpx.TransportError):
+        place.ask(service, "/grow")  # it may end before it has answered
     # It may be started again meanwhile; the log remembers.
     until(
         lambda: any(

@@ -8,10 +8,10 @@ from daeploy_lib.interruption import (
     Interrupted,
     Interruption,
     check,
+    ended_by,
     is_interrupted,
     under,
     wait,
-    waking,
 )
 
 
@@ -19,7 +19,7 @@ def test_nothing_asks_work_that_is_under_no_token() -> None:
     """Checks and waits are then what they look like."""
     check()
     wait(0)
-    with waking(lambda: pytest.fail("woken")):
+    with ended_by(lambda: pytest.fail("woken")):
         assert not is_interrupted()
     with under(None):
         check()
@@ -50,18 +50,29 @@ def test_a_wait_is_woken_from_another_thread() -> None:
         thread.join()
 
 
-def test_what_wakes_is_called_once_and_only_in_its_block() -> None:
+def test_what_wakes_is_called_only_in_its_block() -> None:
     """Also if the token was set before the block began."""
     asked = Interruption()
     calls: list[str] = []
     with under(asked):
-        with waking(lambda: calls.append("gone")):
+        with ended_by(lambda: calls.append("gone")):
             pass
-        with waking(lambda: calls.append("here")):
+        with pytest.raises(Interrupted), ended_by(lambda: calls.append("here")):
             asked.set()
-        with waking(lambda: calls.append("late")):
+        with pytest.raises(Interrupted), ended_by(lambda: calls.append("late")):
             pass
     assert calls == ["here", "late"]
+
+
+def test_what_waking_breaks_is_not_taken_for_a_failure() -> None:
+    """Without a request to end, a failure is one."""
+    asked = Interruption()
+    with under(asked):
+        with pytest.raises(OSError, match="broken"), ended_by(lambda: None):
+            raise OSError("broken")
+        asked.set()
+        with pytest.raises(Interrupted), ended_by(lambda: None):
+            raise OSError("hung up")
 
 
 def test_no_hook_for_errors_takes_it_for_one() -> None:

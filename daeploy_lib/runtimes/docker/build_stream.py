@@ -12,6 +12,7 @@ import docker.errors
 import requests
 import urllib3.exceptions
 
+from daeploy_lib import interruption
 from daeploy_lib.domain.spec import Spec
 from daeploy_lib.errors import BuildError, DeployError, SourceError
 from daeploy_lib.runtimes.base import BuildInput
@@ -19,6 +20,7 @@ from daeploy_lib.runtimes.docker import labels
 from daeploy_lib.runtimes.docker.build_events import build_error
 from daeploy_lib.runtimes.docker.client import Engine
 from daeploy_lib.runtimes.docker.failures import engine_words
+from daeploy_lib.runtimes.docker.hanging_up import hang_up
 from daeploy_lib.runtimes.docker.recipes import Recipe
 
 _BUILD_ARGUMENTS = re.compile(r"buildargs=[^&\s]*")
@@ -126,21 +128,22 @@ def build_messages(
     logging.getLogger("urllib3.connectionpool").addFilter(_WITHOUT_BUILD_ARGUMENTS)
     client.hooks["response"].append(lambda response, **_: responses.append(response))
     try:
-        for message in client.build(
-            fileobj=context,  # type: ignore[arg-type]
-            custom_context=True,
-            dockerfile=recipe.dockerfile,
-            buildargs=dict(recipe.build_args),
-            labels=labels.image_labels(
-                spec, order.source.digest, order.registry, order.attempt
-            ),
-            rm=True,
-            forcerm=True,
-            decode=True,
-            timeout=max(1, round(timeout)),
-        ):
-            yield message
-            _check_deadline(responses, deadline)
+        with interruption.ended_by(lambda: hang_up(responses)):
+            for message in client.build(
+                fileobj=context,  # type: ignore[arg-type]
+                custom_context=True,
+                dockerfile=recipe.dockerfile,
+                buildargs=dict(recipe.build_args),
+                labels=labels.image_labels(
+                    spec, order.source.digest, order.registry, order.attempt
+                ),
+                rm=True,
+                forcerm=True,
+                decode=True,
+                timeout=max(1, round(timeout)),
+            ):
+                yield message
+                _check_deadline(responses, deadline)
     except docker.errors.APIError as error:
         if error.status_code != _BAD_REQUEST:
             raise

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import requests
 import urllib3.exceptions
 
+from daeploy_lib import interruption
 from daeploy_lib.domain.service import LogLine
 from daeploy_lib.errors import DeployError
 from daeploy_lib.runtimes.docker.client import (
@@ -16,6 +17,7 @@ from daeploy_lib.runtimes.docker.client import (
     Engine,
 )
 from daeploy_lib.runtimes.docker.failures import Failing, mapped
+from daeploy_lib.runtimes.docker.hanging_up import hang_up
 from daeploy_lib.runtimes.docker.log_lines import (
     HEADER_BYTES,
     LineReader,
@@ -66,8 +68,9 @@ def _read(
         stack.callback(response.close)
         _check(response, container)
         reader = LineReader()
-        for stream, frame in _frames(response):
-            yield from reader.read(stream, frame)
+        with interruption.ended_by(lambda: hang_up([response])):
+            for stream, frame in _frames(response):
+                yield from reader.read(stream, frame)
         yield from reader.end()
 
 

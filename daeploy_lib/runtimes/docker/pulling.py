@@ -11,11 +11,13 @@ import docker.errors
 import requests
 import urllib3.exceptions
 
+from daeploy_lib import interruption
 from daeploy_lib.domain.spec import Spec
 from daeploy_lib.errors import SourceError
 from daeploy_lib.runtimes.base import Event, OnEvent
 from daeploy_lib.runtimes.docker.client import Engine
 from daeploy_lib.runtimes.docker.failures import engine_words
+from daeploy_lib.runtimes.docker.hanging_up import hang_up
 from daeploy_lib.sources.image import Image
 
 # Seconds without any news of it.
@@ -163,10 +165,11 @@ def _messages(
     client.send = send_in_time  # type: ignore[method-assign]
     try:
         tag = image.digest or image.tag
-        for message in client.pull(image.name, tag=tag, stream=True, decode=True):
-            yield message
-            if time.monotonic() > deadline:
-                raise TimeoutError
+        with interruption.ended_by(lambda: hang_up(responses)):
+            for message in client.pull(image.name, tag=tag, stream=True, decode=True):
+                yield message
+                if time.monotonic() > deadline:
+                    raise TimeoutError
     finally:
         for response in responses:
             response.close()

@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from daeploy_lib import interruption
 from daeploy_lib.domain.spec import Spec
 from daeploy_lib.errors import BuildError
 from daeploy_lib.runtimes.base import Event, OnEvent
@@ -195,7 +196,7 @@ class _Run:
         timer.daemon = True
         timer.start()
         try:
-            with program:
+            with program, interruption.ended_by(lambda: _kill(program)):
                 for line in program.stdout or ():
                     text = line.rstrip()
                     if text:

@@ -20,7 +20,12 @@ import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
+
+from daeploy_lib import interruption
+
+# Seconds between two attempts to get a lock.
+_POLL_S = 0.02
 
 BUILD, INSTANCE, STATE = "build.json", "instance.json", "state.json"
 SETTLED, MAIN_SHARE = "settled", "main-share"
@@ -64,8 +69,17 @@ class Folders:
         """Keep out everybody else on this machine who wants the same."""
         make(self.root)
         with open(self.root / name, "a", encoding="ascii") as file:  # noqa: PTH123
-            fcntl.flock(file, fcntl.LOCK_EX)
+            while not _is_ours(file):
+                interruption.wait(_POLL_S)
             yield
+
+
+def _is_ours(file: TextIO) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def make(folder: Path) -> None:

@@ -1,13 +1,13 @@
 """What an instance has written: read from its files, also while they are rotated."""
 
 import os
-import time
 from collections import deque
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, Self
 
+from daeploy_lib import interruption
 from daeploy_lib.domain.service import LogLine, Status
 from daeploy_lib.errors import DeployError
 from daeploy_lib.runtimes.process.records import instance_in
@@ -39,7 +39,7 @@ def read_logs(
             yield from newest.lines()
             if instance is None or instance.status in _ENDED:
                 return
-            time.sleep(_POLL_S)
+            interruption.wait(_POLL_S)
 
 
 def _older(path: Path) -> Iterator[LogLine]:

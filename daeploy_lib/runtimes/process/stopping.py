@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 
+from daeploy_lib import interruption
 from daeploy_lib.runtimes.process import folders
 from daeploy_lib.runtimes.process.records import Record, record_in
 from daeploy_lib.runtimes.process.starting import MARK
@@ -47,7 +48,7 @@ def _end(record: Record, grace: float) -> None:
             os.kill(owner.pid, number)
         deadline = time.monotonic() + seconds
         while owner.is_alive() and time.monotonic() < deadline:
-            time.sleep(_POLL_S)
+            interruption.wait(_POLL_S)
     if owner.is_alive():
         with contextlib.suppress(ProcessLookupError):
             os.kill(owner.pid, signal.SIGKILL)
