@@ -1,6 +1,7 @@
 """The documents: their code runs, and what they name exists."""
 
 import ast
+import contextlib
 import doctest
 import importlib
 import inspect
@@ -22,7 +23,7 @@ import uvicorn
 
 import daeploy_lib
 import daeploy_lib.testing
-from daeploy_lib import Deployer, ShadowRouter
+from daeploy_lib import AsyncDeployer, Deployer, ShadowRouter
 from daeploy_lib.evidence import Timing
 from daeploy_lib.evidence.recorder import Recorder
 from daeploy_lib.evidence.sample import Sample
@@ -62,7 +63,7 @@ def test_there_are_examples_in_docstrings() -> None:
 
 
 DEPLOY, APP, ASSIGN, UNDO, *LATER = blocks(README, "python")
-SOURCES, PROCESSES, RELAX, REPORT, GATE, ADDRESSES, POLICY = LATER
+SOURCES, PROCESSES, AWAITED, RELAX, REPORT, GATE, ADDRESSES, POLICY = LATER
 CURLS = [b for b in blocks(README, "console") if b.startswith("$ curl")]
 
 
@@ -194,6 +195,22 @@ def test_the_readmes_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     names: dict[str, Any] = {}
     exec(PROCESSES, names)  # noqa: S102 - the README's words
     assert not names["deployer"].ls()
+
+
+async def test_the_readmes_awaited_verbs(
+    state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A version is deployed and promoted on the loop."""
+    monkeypatch.chdir(tmp_path)
+    plain = AsyncDeployer(MemoryRuntime(), state=state, ephemeral=True)
+    await plain.deploy("hello", "1.0.0", await plain.init("hello"), on_event=print)
+    names: dict[str, Any] = {}
+    exec(AWAITED, names)  # noqa: S102 - the README's words
+    # It is not closed with the block.
+    names["AsyncDeployer"] = lambda: contextlib.nullcontext(plain)
+    await names["promote"]()
+    assert (await plain.get("hello")).version == "6.0.0"
+    await plain.close()
 
 
 def test_the_readmes_gate(state: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import re
 import sys
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
@@ -28,6 +29,7 @@ from daeploy_lib import (
     Watch,
 )
 from daeploy_lib.lifecycle.awaiting import carried_out, iterated, looked_up
+from daeploy_lib.sources import write_project
 from daeploy_lib.testing import Behaviour, MemoryRuntime
 
 
@@ -395,3 +397,61 @@ async def test_the_plain_one_works_inside_a_running_loop(
         deployer.assign("hello", "2.0.0")
         assert [line.text for line in deployer.logs("hello")][:1] == ["up"]
         deployer.kill_all(grace=0.0)
+
+
+@pytest.fixture
+def document() -> list[str]:
+    """The code of the document."""
+    text = (Path(__file__).parents[2] / "docs" / "async.md").read_text("utf-8")
+    return re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+
+
+async def test_the_documents_application(
+    document: list[str],
+    runtime: MemoryRuntime,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It deploys at its start, once, answers, and promotes."""
+    monkeypatch.chdir(tmp_path)
+    write_project("hello", tmp_path)
+    code = document[0].replace("AsyncDeployer()", "AsyncDeployer(runtime, state='.')")
+    names: dict[str, Any] = {}
+    for _ in range(2):
+        names = {"runtime": runtime}
+        exec(code, names)  # noqa: S102 - the document's words
+        async with (
+            names["lifespan"](names["app"]),
+            httpx.AsyncClient(
+                transport=httpx.ASGITransport(names["app"]), base_url="http://here"
+            ) as client,
+        ):
+            assert (await client.get("/services/hello/")).status_code == 200
+            told = await client.post("/main/1.0.0")
+            assert told.json() == "main is 1.0.0"
+    await names["deployer"].kill_all(grace=0.0)
+
+
+async def test_the_documents_other_code(
+    document: list[str],
+    runtime: MemoryRuntime,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A deployment within some seconds, and what is followed."""
+    monkeypatch.chdir(tmp_path)
+    hello = write_project("hello", tmp_path)
+    runtime.behave("hello", Behaviour(lines=("ready",)))
+    plain = AsyncDeployer(runtime, state=tmp_path)
+    await plain.deploy("hello", "1.0.0", hello, on_event=str)
+    names: dict[str, Any] = {}
+    for code in document[1:]:
+        exec(code, names)  # noqa: S102 - the document's words
+    names["AsyncDeployer"] = lambda: plain
+    await names["deploy_within"](60)
+    await plain.assign("hello", "2.0.0")
+    following = asyncio.create_task(names["follow"](plain))
+    while (await plain.history("hello"))[-1].version != "1.0.0":
+        await plain.rollback("hello")
+    await following
+    await plain.kill_all(grace=0.0)
