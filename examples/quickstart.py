@@ -10,33 +10,16 @@ from pathlib import Path
 
 import httpx
 from fastapi import FastAPI
+from runtimes import runtime_for
 from serving import serving
 
-from daeploy_lib import (
-    Deployer,
-    DockerRuntime,
-    ProcessRuntime,
-    Runtime,
-    RuntimeUnavailableError,
-    ShadowRouter,
-)
-
-
-def runtime_for(folder: Path) -> Runtime:
-    """Return the container engine if one answers, else processes; say which."""
-    engine = DockerRuntime()
-    try:
-        engine.list("quickstart")
-    except RuntimeUnavailableError as error:
-        print(f"No container engine can be used, so processes are: {error}\n")
-        return ProcessRuntime(folder / "processes")
-    return engine
+from daeploy_lib import Deployer, ShadowRouter
 
 
 def main(folder: Path) -> None:
     """Run the session in an empty folder; everything is removed at its end."""
     # ephemeral: this Deployer's versions end with it. Yours would stay.
-    runtime = runtime_for(folder)
+    runtime = runtime_for("quickstart", folder)
     with Deployer(
         runtime, project="quickstart", state=folder, ephemeral=True
     ) as deployer:

@@ -6,7 +6,8 @@ logistic regression's answers; a decision tree and support vectors answer copies
 report says how each compares with main; a gate refuses the one and passes the other.
 
 A gate does not know which digits are right, only what main says. Here the labels are
-known, so that at the end it can be seen whether the gate did well.
+known, so that at the end it can be seen whether the gate did well. Where no container
+engine answers the versions run as processes.
 """
 
 import sys
@@ -33,7 +34,8 @@ from daeploy_lib import (
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
-from serving import serving  # noqa: E402 - it lies beside this folder
+from runtimes import runtime_for  # noqa: E402 - it lies beside this folder
+from serving import serving  # noqa: E402
 
 MODELS = {
     "1.0.0": "logistic regression",
@@ -60,12 +62,13 @@ PATIENCE_S = 60.0
 PAGE = Path(sys.argv[1] if len(sys.argv) > 1 else "digits.html")
 
 
-def main(folder: str) -> None:
+def main(folder: Path) -> None:
     """Deploy the models, send them the test images, let the gate decide."""
     digits = load_digits()
     _, tested, _, labels = train_test_split(digits.data, digits.target, random_state=0)
     images = tested.tolist()
-    with Deployer(project="digits", state=folder, ephemeral=True) as deployer:
+    runtime = runtime_for("digits", folder)
+    with Deployer(runtime, project="digits", state=folder, ephemeral=True) as deployer:
         for version, model in MODELS.items():
             deployer.deploy(
                 "digits",
@@ -144,4 +147,4 @@ def decide(deployer: Deployer, report: Report) -> None:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
-        main(folder)
+        main(Path(folder))
