@@ -100,6 +100,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.index.asked.append(self.path)
             self._answer(200, content)
 
+    # uv asks for it before it reads parts of a wheel.
+    do_HEAD = do_GET  # noqa: N815 - the server's name for it
+
     def _answer(self, status: int, content: bytes) -> None:
         self.send_response(status)
         is_page = self.path.endswith("/")
@@ -110,7 +113,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("www-authenticate", 'Basic realm="index"')
         self.send_header("content-length", str(len(content)))
         self.end_headers()
-        self.wfile.write(content)
+        if self.command != "HEAD":
+            self.wfile.write(content)
 
     def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002
         """Say nothing."""

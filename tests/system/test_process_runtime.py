@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -31,6 +32,7 @@ from daeploy_lib import (
     Status,
 )
 from daeploy_lib.runtimes.process.supervisor import LOG_BYTES, LOG_FILES, RESTARTS
+from package_index import PACKAGE, PASSWORD, serving_index
 
 # Answers with what it is; "/die?CODE" ends it, "/grow" uses memory, "/fork" leaves a
 # process behind that has a session of its own, "/log" writes a lot.
@@ -369,6 +371,37 @@ def test_packages_are_installed_once(place: Place) -> None:
     assert not list((place.folder / "processes/packages").iterdir())
 
 
+@pytest.mark.parametrize("uses_uv", [True, False])
+def test_packages_come_from_the_index_that_pip_is_told(
+    place: Place, monkeypatch: pytest.MonkeyPatch, uses_uv: bool
+) -> None:
+    """By uv where it is found, else by pip; its password is nowhere to be seen."""
+    (place.source / "requirements.txt").write_text(PACKAGE)
+    code = (place.source / "service.py").read_text()
+    service = place.source / "service.py"
+    service.write_text(
+        f"import daeploy_probe\nassert daeploy_probe.ANSWER == 42\n{code}"
+    )
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("UV_NO_CACHE", "1")
+    runtime = ProcessRuntime(place.folder / "processes", uses_uv=uses_uv)
+    events: list[str] = []
+    with serving_index("127.0.0.1") as index, monkeypatch.context() as configured:
+        for name, value in index.options().items():
+            configured.setenv(f"PIP_{name.upper().replace('-', '_')}", value)
+        with Deployer(runtime, state=place.folder / "state") as deployer:
+            deployer.deploy(
+                "hello",
+                "1.0.0",
+                place.source,
+                on_event=lambda event: events.append(event.text),
+            )
+    assert index.asked
+    assert not any(PASSWORD in text for text in events)
+    is_by_uv = any(text.startswith("Installed 1 package") for text in events)
+    assert is_by_uv is uses_uv, events
+
+
 def test_a_package_that_does_not_exist(place: Place) -> None:
     """The installer's last lines are in the error, and nothing is left."""
     (place.source / "requirements.txt").write_text("./nowhere\n")
@@ -392,5 +425,6 @@ def test_the_quickstart_falls_back_to_processes(tmp_path: Path) -> None:
     )
     assert "No container engine can be used, so processes are" in done.stdout
     assert "hello_2.0.0   Good morning Ada" in done.stdout
-    assert "Successfully installed" in done.stderr
+    # By pip, or by uv.
+    assert re.search("Successfully installed|Installed \\d+ packages", done.stderr)
     assert "installed already" in done.stderr

@@ -23,13 +23,20 @@ from daeploy_lib.errors import BuildError
 from daeploy_lib.runtimes.base import Event, OnEvent
 from daeploy_lib.runtimes.process.folders import Folders, make, remove
 from daeploy_lib.runtimes.process.settings import Settings
-from daeploy_lib.sources.host_packages import pip_options
 from daeploy_lib.sources.pip_configuration import pip_configuration
 from daeploy_lib.sources.requirements import REQUIREMENTS, Packages
 
 _COMPLETE = "daeploy-complete"
 _LAST_LINES = 50
 _PIP = ("-m", "pip", "install", "--disable-pip-version-check", "--no-input")
+
+# Options of pip, what uv calls them, and what it wants between several values.
+_UV_VARIABLES = (
+    ("index-url", "UV_DEFAULT_INDEX", " "),
+    ("extra-index-url", "UV_INDEX", " "),
+    ("find-links", "UV_FIND_LINKS", ","),
+    ("trusted-host", "UV_INSECURE_HOST", " "),
+)
 
 
 class Environments:
@@ -120,7 +127,7 @@ class Environments:
             yield [self._uv, "venv", "--python", str(settings.python), str(place)]
             if arguments:
                 words = [self._uv, "pip", "install", "--python", str(python)]
-                yield [*words, *_uv_options(), *arguments]
+                yield [*words, *arguments]
             return
         bare = [] if arguments else ["--without-pip"]
         yield [str(settings.python), "-m", "venv", *bare, str(place)]
@@ -132,10 +139,8 @@ class Environments:
         # An installer that thinks it is in another environment installs there.
         for name in ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "PIP_TARGET"):
             variables.pop(name, None)
-        certificates = pip_configuration(os.environ).get("cert")
-        if self._uv is not None and certificates:
-            variables.setdefault("SSL_CERT_FILE", certificates)
-        return variables
+        # What is said to uv itself counts for more.
+        return variables if self._uv is None else {**_uv_variables(), **variables}
 
 
 def _arguments(build: Path, packages: Packages) -> list[str]:
@@ -146,19 +151,21 @@ def _arguments(build: Path, packages: Packages) -> list[str]:
     return packages.in_content.split() if packages.in_content else []
 
 
-def _uv_options() -> list[str]:
-    """Return pip's options for uv, which does not read pip's configuration."""
-    options = pip_options()
-    words = []
-    for name, option in (
-        ("index-url", "--default-index"),
-        ("extra-index-url", "--index"),
-        ("find-links", "--find-links"),
-        ("trusted-host", "--allow-insecure-host"),
-    ):
-        for value in options.get(name, "").split():
-            words += [option, value]
-    return words
+def _uv_variables() -> dict[str, str]:
+    """Return pip's options for uv, which reads none; not as words that ``ps`` shows."""
+    options = pip_configuration(os.environ)
+    variables = {
+        variable: between.join(options[name].split())
+        for name, variable, between in _UV_VARIABLES
+        if options.get(name, "").split()
+    }
+    if options.get("no-index", "").lower() in ("1", "true", "yes", "on"):
+        variables["UV_NO_INDEX"] = "1"
+    if options.get("pre", "").lower() in ("1", "true", "yes", "on"):
+        variables["UV_PRERELEASE"] = "allow"
+    if "cert" in options:
+        variables["SSL_CERT_FILE"] = options["cert"]
+    return variables
 
 
 class _Run:
