@@ -34,10 +34,11 @@ from daeploy_lib import (
 from daeploy_lib.runtimes.process.supervisor import LOG_BYTES, LOG_FILES, RESTARTS
 from package_index import PACKAGE, PASSWORD, serving_index
 
-# Answers with what it is; "/die?CODE" ends it, "/grow" uses memory, "/fork" leaves a
-# process behind that has a session of its own, "/log" writes a lot.
+# Answers with what it is; "/die?CODE" ends it, "/grow" uses memory, "/threads?COUNT"
+# has threads, "/fork" leaves a process behind that has a session of its own, "/log"
+# writes a lot.
 SERVICE = """
-import json, os, subprocess, sys
+import json, os, subprocess, sys, threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 kept = []
@@ -49,13 +50,17 @@ class Handler(BaseHTTPRequestHandler):
             os._exit(int(query))
         if path == "/grow":
             kept.append(bytearray(os.urandom(1) * 200_000_000))
+        if path == "/threads":
+            for _ in range(int(query)):
+                threading.Thread(target=threading.Event().wait, daemon=True).start()
         if path == "/fork":
             kept.append(subprocess.Popen(["sleep", "600"], start_new_session=True))
         if path == "/log":
             for number in range(int(query)):
                 print(number, "x" * 1000)
         told = {"pid": os.getpid(), "environment": dict(os.environ), "cwd": os.getcwd(),
-                "python": sys.prefix, "version": VERSION}
+                "python": sys.prefix, "version": VERSION,
+                "processors": sorted(getattr(os, "sched_getaffinity", set)(0))}
         if path == "/fork":
             told["forked"] = kept[-1].pid
         body = json.dumps(told).encode()
@@ -308,6 +313,33 @@ def test_too_much_memory_ends_it(place: Place) -> None:
             for line in place.deployer.logs("hello", tail=None)
         )
     )
+
+
+def test_too_many_threads_end_it(place: Place) -> None:
+    """As many as it may have are no reason."""
+    service = place.deploy(resources=Resources(pids=20))
+    place.ask(service, "/threads?10")
+    with contextlib.suppress(httpx.TransportError):
+        place.ask(service, "/threads?10")
+    until(
+        lambda: any(
+            "processes and threads, more than it may" in line.text
+            for line in place.deployer.logs("hello", tail=None)
+        )
+    )
+
+
+@pytest.mark.skipif(os.cpu_count() == 1, reason="all have the only processor")
+def test_each_has_processors_of_its_own(place: Place) -> None:
+    """As long as there are enough; half a one is a whole one."""
+    first = place.deploy("1.0.0", resources=Resources(cpus=0.5))
+    second = place.deploy("2.0.0", resources=Resources(cpus=1))
+    third = place.deploy("3.0.0", resources=Resources(cpus=1000))
+    one, other = (str(place.ask(s)["processors"]) for s in (first, second))
+    assert len({one, other} & {f"[{number}]" for number in range(1024)}) == 2
+    assert place.ask(third)["processors"] == sorted(os.sched_getaffinity(0))
+    runtime = str(place.deployer.inspect("hello", "1.0.0")["runtime"])
+    assert f"'processors': ({one[1:-1]},)" in runtime
 
 
 def test_output_is_bounded(place: Place) -> None:

@@ -1,6 +1,6 @@
 """What is written down of an instance, read as the runtime's view of it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,10 @@ from daeploy_lib.runtimes.process import folders
 HOST = "127.0.0.1"
 
 
+def _numbers(found: Iterable[int]) -> tuple[int, ...]:
+    return tuple(found)  # in JSON they are a list
+
+
 @attrs.frozen
 class Record:
     """
@@ -30,6 +34,7 @@ class Record:
         spec: JSON text, without environment values.
         image: Id of the build that it runs.
         source_digest, source_origin: Of that.
+        processors: Numbers of those that it may use; none: all.
         supervisor: Who stands by it, as ``Owner`` writes itself; "" until it does.
     """
 
@@ -44,11 +49,19 @@ class Record:
     image: str
     source_digest: str
     source_origin: str
+    processors: tuple[int, ...] = attrs.field(default=(), converter=_numbers)
     supervisor: str = ""
 
     @classmethod
     def of(
-        cls, name: str, spec: Spec, artifact: Artifact, registry: str, port: int
+        cls,
+        name: str,
+        spec: Spec,
+        artifact: Artifact,
+        registry: str,
+        *,
+        port: int,
+        processors: tuple[int, ...],
     ) -> "Record":
         """Return the record of what is about to be started."""
         return cls(
@@ -63,6 +76,7 @@ class Record:
             artifact.image,
             artifact.source_digest,
             artifact.source_origin,
+            processors,
         )
 
     @property

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from daeploy_lib.domain.names import container_name
 from daeploy_lib.domain.service import Leftover, LogLine
-from daeploy_lib.domain.spec import Spec
+from daeploy_lib.domain.spec import Resources, Spec
 from daeploy_lib.errors import (
     DeployError,
     RuntimeUnavailableError,
@@ -22,7 +22,7 @@ from daeploy_lib.runtimes.process.building import build, remove_build
 from daeploy_lib.runtimes.process.environments import Environments
 from daeploy_lib.runtimes.process.folders import Folders
 from daeploy_lib.runtimes.process.logs import read_logs
-from daeploy_lib.runtimes.process.records import instance_in, record_in
+from daeploy_lib.runtimes.process.records import Record, instance_in, record_in
 from daeploy_lib.runtimes.process.settings import (
     BUILD_TIMEOUT_S,
     DEFAULT_PORTS,
@@ -48,9 +48,10 @@ class ProcessRuntime:
     told from others by pid and start time, so that a pid that is used again is never
     mistaken; its output is kept in bounded files.
 
-    Not what a container is: a version sees the files and the network of its user. Of
-    ``resources`` only the memory is watched, and a version that uses more is ended;
-    images, mounts and ``hardening`` are for containers.
+    Not what a container is: a version sees the files and the network of its user. Its
+    memory and the number of its processes are watched, and a version that uses more
+    than ``resources`` says is ended; Linux holds it to whole processors. Images, mounts
+    and ``hardening`` are for containers.
 
     Args:
         directory: Where builds, environments and logs are; by default ``processes``
@@ -182,7 +183,7 @@ class ProcessRuntime:
             "supervisor": str(record.owner) if record is not None else "",
             "state": folders.read(folder / folders.STATE) or {},
             "environment": dict.fromkeys(spec.environment, "***") if spec else {},
-            "limits": {"memory": spec.resources.memory} if spec else {},
+            "limits": _limits(spec.resources, record) if spec and record else {},
             "restarts_at_most": RESTARTS,
         }
 
@@ -300,3 +301,11 @@ def _is_ours(identifier: str) -> bool:
 
 def _key(about: Mapping[str, str]) -> tuple[str, str, str, str]:
     return about["project"], about["name"], about["version"], about["registry"]
+
+
+def _limits(resources: Resources, record: Record) -> Mapping[str, object]:
+    return {
+        "memory": resources.memory,
+        "pids": resources.pids,
+        "processors": record.processors or "all",
+    }

@@ -22,6 +22,7 @@ from daeploy_lib.runtimes.base import Artifact, Instance
 from daeploy_lib.runtimes.process import folders
 from daeploy_lib.runtimes.process.building import CONTENT
 from daeploy_lib.runtimes.process.folders import Folders
+from daeploy_lib.runtimes.process.processors import processors_for
 from daeploy_lib.runtimes.process.records import HOST, Record, instance_in, record_in
 from daeploy_lib.runtimes.process.settings import Settings
 
@@ -64,6 +65,8 @@ def start(
             "directory": str(content),
             "environment": variables,
             "memory": spec.resources.memory,
+            "pids": spec.resources.pids,
+            "processors": record.processors,
         }
         _attend(folder, record, order)
         return _started(folder, spec)
@@ -77,17 +80,25 @@ def _reserved(
 ) -> tuple[Path, Record]:
     """Return a directory and a record with a port that nobody else has."""
     with places.locked():
-        taken = {
-            record.port
-            for folder in folders.each(places.instances)
-            if (record := record_in(folder)) is not None
-        }
+        found = map(record_in, folders.each(places.instances))
+        others = [record for record in found if record is not None]
+        taken = {record.port for record in others}
+        processors = processors_for(
+            spec.resources.cpus, [record.processors for record in others]
+        )
         for port in _in_any_order(settings.ports):
             if port not in taken and _is_free(port):
                 folder = places.new(places.instances)
                 for name in ("tmp", "home"):
                     (folder / name).mkdir(mode=0o700)
-                record = Record.of(folder.name, spec, artifact, registry, port)
+                record = Record.of(
+                    folder.name,
+                    spec,
+                    artifact,
+                    registry,
+                    port=port,
+                    processors=processors,
+                )
                 record.keep(folder)
                 return folder, record
     raise _error(

@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -31,7 +32,7 @@ RESTARTS = 3
 _PAUSES_S = (0.5, 2.0, 5.0)
 _WELL_S = 60.0
 _TICK_S = 0.2
-# Between two looks at how much memory it uses.
+# Between two looks at how much it uses.
 _WEIGH_S = 1.0
 # Linux's prctl(2).
 _SET_PDEATHSIG, _SET_CHILD_SUBREAPER, _SET_NO_NEW_PRIVS = 1, 36, 38
@@ -86,7 +87,8 @@ class Supervisor:
 
     Args:
         folder: Of the instance.
-        order: What to run: ``words``, ``directory``, ``environment``, ``memory``.
+        order: What to run: ``words``, ``directory``, ``environment``; and what it
+            may use: ``memory``, ``pids``, ``processors``.
     """
 
     def __init__(self, folder: Path, order: dict[str, Any]) -> None:
@@ -132,7 +134,8 @@ class Supervisor:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 start_new_session=True,
-                preexec_fn=_restrain,  # noqa: PLW1509 - there are no threads here
+                # There are no threads here.
+                preexec_fn=partial(_restrain, order["processors"]),  # noqa: PLW1509
             )
         except OSError as error:
             words = f"{order['words'][0]}: {error.strerror}\n"
@@ -223,17 +226,23 @@ class Supervisor:
                 pass
 
     def _weigh(self, service: "subprocess.Popen[bytes]") -> None:
-        """End the service if it uses more memory than it may."""
-        used = 0
+        """End the service if it uses more than it may."""
+        used = pids = 0
         with contextlib.suppress(psutil.Error):
             root = psutil.Process(service.pid)
             for one in (root, *root.children(recursive=True)):
                 with contextlib.suppress(psutil.Error):
                     used += one.memory_info().rss
-        if used > self._order["memory"]:
-            self._is_too_large = True
+                    pids += one.num_threads()
+        self._is_too_large = used > self._order["memory"]
+        if self._is_too_large:
             self._log.take("stderr", b"Ended: it used more memory than it may.\n")
-            self._sweep()
+        elif pids > self._order["pids"]:
+            words = f"Ended: it had {pids} processes and threads, more than it may.\n"
+            self._log.take("stderr", words.encode())
+        else:
+            return
+        self._sweep()
 
     def _note(self, status: str, code: int | None, **more: float) -> None:
         path = self._folder / "state.json"
@@ -257,8 +266,12 @@ def share(pid: int, *, is_main: bool) -> None:
     Path(f"/proc/{pid}/autogroup").write_text("0" if is_main else "10", "ascii")
 
 
-def _restrain() -> None:
+def _restrain(processors: list[int]) -> None:
     """Let the service gain no rights, and not outlive who stands by it."""
+    if processors:
+        # One of them may have been taken away meanwhile.
+        with contextlib.suppress(OSError):
+            os.sched_setaffinity(0, processors)
     _prctl(_SET_NO_NEW_PRIVS, 1)
     _prctl(_SET_PDEATHSIG, signal.SIGKILL)
 
