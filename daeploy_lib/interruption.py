@@ -130,3 +130,35 @@ def ended_by(wake: Callable[[], object]) -> Iterator[None]:
             check()
             raise
         check()
+
+
+def not_waited_for(work: Callable[[], object]) -> None:
+    """
+    Do some work; if what runs here is to end, leave the work alone and go.
+
+    It then goes on in a thread of its own, and nobody learns how it ends. For what
+    somebody else does, whom nobody has to wait for.
+
+    Raises:
+        Interrupted: If the work was left alone.
+        Exception: Whatever *work* raises until then.
+    """
+    if _current.get() is None:
+        work()
+        return
+    done = threading.Event()
+    errors: list[Exception] = []
+
+    def run() -> None:
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 - raised below, if anybody waits
+            errors.append(error)
+        finally:
+            done.set()
+
+    with ended_by(done.set):
+        threading.Thread(target=run, name="daeploy-left", daemon=True).start()
+        done.wait()
+    if errors:
+        raise errors[0]

@@ -187,6 +187,23 @@ class TestContainers:
         versions.assert_nothing_left()
         assert not await deployer.ls()
 
+    async def test_a_kill_stops_waiting(
+        self, deployer: AsyncDeployer, versions: Versions, tmp_path: Path
+    ) -> None:
+        """For a version that does not end when it is asked to; a repeat completes."""
+        stubborn = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        (tmp_path / "service.py").write_text(stubborn + ANSWERS)
+        (tmp_path / "Dockerfile").write_text(
+            f"FROM {versions.engine.base_image}\nCOPY service.py /\n"
+            'CMD ["python3", "/service.py"]\n'
+        )
+        await deployer.deploy("hello", "1.0.0", tmp_path, on_event=str)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await deployer.kill("hello", grace=600.0)
+        assert len(await deployer.kill("hello", grace=0.0)) == 1
+        versions.assert_nothing_left()
+
     async def test_logs_that_are_followed(
         self, deployer: AsyncDeployer, versions: Versions, tmp_path: Path
     ) -> None:

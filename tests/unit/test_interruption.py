@@ -10,6 +10,7 @@ from daeploy_lib.interruption import (
     check,
     ended_by,
     is_interrupted,
+    not_waited_for,
     under,
     wait,
 )
@@ -73,6 +74,33 @@ def test_what_waking_breaks_is_not_taken_for_a_failure() -> None:
         asked.set()
         with pytest.raises(Interrupted), ended_by(lambda: None):
             raise OSError("hung up")
+
+
+def test_what_is_not_waited_for_goes_on_alone() -> None:
+    """Until then it is as if it were called."""
+    asked, may_end, ended = Interruption(), threading.Event(), threading.Event()
+
+    def slow() -> None:
+        may_end.wait(60)
+        ended.set()
+        raise OSError("nobody hears of it")
+
+    with under(asked):
+        not_waited_for(lambda: None)
+        with pytest.raises(OSError, match="broken"):
+            not_waited_for(fail)
+        threading.Timer(0.05, asked.set).start()
+        with pytest.raises(Interrupted):
+            not_waited_for(slow)
+    may_end.set()
+    assert ended.wait(60)
+    with pytest.raises(OSError, match="broken"):
+        not_waited_for(fail)
+
+
+def fail() -> None:
+    """Raise an error."""
+    raise OSError("broken")
 
 
 def test_no_hook_for_errors_takes_it_for_one() -> None:

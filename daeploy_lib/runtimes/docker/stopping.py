@@ -7,6 +7,7 @@ from collections.abc import Callable
 import docker
 import docker.errors
 
+from daeploy_lib import interruption
 from daeploy_lib.errors import DeployError
 from daeploy_lib.runtimes.docker import labels
 from daeploy_lib.runtimes.docker.failures import engine_words
@@ -42,7 +43,12 @@ def stop_container(
     if grace > 0 and found["State"].get("Running"):
         # The engine counts whole seconds.
         seconds = math.ceil(grace)
-        _unless_gone(lambda name: client.stop(name, timeout=seconds), container)
+        # The engine goes on with it, whether anybody waits or not.
+        interruption.not_waited_for(
+            lambda: _unless_gone(
+                lambda name: client.stop(name, timeout=seconds), container
+            )
+        )
     remove_container(client, container)
     return identity.project
 
