@@ -48,9 +48,10 @@ from daeploy_lib.runtimes.process import ProcessRuntime
 from daeploy_lib.shadow_router import ShadowRouter
 from daeploy_lib.show.report import Report
 from daeploy_lib.show.table import Services
-from daeploy_lib.sources import Directory, Image, PythonImage, PythonObject
+from daeploy_lib.sources import Archive, Directory, Image, PythonImage, PythonObject
 
 __all__ = [
+    "Archive",
     "Assignment",
     "AsyncDeployer",
     "AsyncWatch",

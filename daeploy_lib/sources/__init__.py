@@ -1,5 +1,6 @@
 """Sources of a service, made into a vetted build context."""
 
+from daeploy_lib.sources.archive import Archive
 from daeploy_lib.sources.directory import Directory
 from daeploy_lib.sources.image import Image
 from daeploy_lib.sources.opening import Source, open_source, takes_time
@@ -8,6 +9,7 @@ from daeploy_lib.sources.python_image import PythonImage
 from daeploy_lib.sources.python_object import PythonObject
 
 __all__ = [
+    "Archive",
     "Directory",
     "Image",
     "PythonImage",

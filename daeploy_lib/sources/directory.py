@@ -14,12 +14,12 @@ from daeploy_lib.sources.ignoring import Ignoring
 from daeploy_lib.sources.members import refused, vetted_members
 from daeploy_lib.sources.reading import LinkError, end_of_link, open_file
 
-_ARCHIVES = (".tar.gz", ".tgz", ".tar", ".zip")
 # "https://…", also as a Path, which makes one slash of two; "git@host:…".
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/|[^/@\s]+@[^/:\s]+:")
 
 
-def _path(value: str | os.PathLike[str]) -> Path:
+def path_of(value: str | os.PathLike[str]) -> Path:
+    """Return what was given as a path."""
     text: object = os.fspath(value)
     if not isinstance(text, str):
         raise TypeError(f"A path is text or a Path, not {type(text).__name__}.")
@@ -55,7 +55,7 @@ class Directory:
         'hello'
     """
 
-    path: Path = attrs.field(converter=_path)
+    path: Path = attrs.field(converter=path_of)
 
 
 def context_of(
@@ -99,27 +99,33 @@ def context_of(
 
 
 def _check_directory(path: Path) -> None:
+    check_address(path)
     try:
         is_directory = path.is_dir()
         exists = is_directory or path.exists()
     except OSError as error:
         raise refused(path, f"it cannot be read: {error.strerror}") from error
-    if not is_directory and _URL.match(str(path)):
-        # The address is not repeated: a password may be in it.
-        raise SourceError(
-            "Only directories can be deployed yet, and the source is an address. Fetch "
-            "it, and name the directory.",
-            stage="source",
-        )
-    if not is_directory and path.name.endswith(_ARCHIVES):
-        raise refused(
-            path, "only directories can be deployed yet, and not archives. Unpack it"
-        )
     if not exists:
-        seen_from = "" if path.is_absolute() else f" (seen from {_working_directory()})"
-        raise refused(path, f"it does not exist{seen_from}")
+        raise missing(path)
     if not is_directory:
         raise refused(path, "it is not a directory")
+
+
+def check_address(path: Path) -> None:
+    """Refuse an address that was given as a path."""
+    if _URL.match(str(path)) and not os.path.lexists(path):
+        # The address is not repeated: a password may be in it.
+        raise SourceError(
+            "The source is an address, and not a path. Give that of a Git repository "
+            "as Git(…); fetch anything else, and name the file.",
+            stage="source",
+        )
+
+
+def missing(path: Path) -> SourceError:
+    """Return the error for a path with nothing at its end."""
+    seen_from = "" if path.is_absolute() else f" (seen from {_working_directory()})"
+    return refused(path, f"it does not exist{seen_from}")
 
 
 def _working_directory() -> str:

@@ -117,12 +117,8 @@ def test_nothing_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_no_directory(root: Path) -> None:
-    """A file is not one; archives are told what to do."""
+    """A file is not one."""
     assert "it is not a directory" in refusal(root / "service.py")
-    for name in ("hello.tar.gz", "hello.zip"):
-        (root / name).touch()
-        assert "only directories can be deployed yet" in refusal(root / name)
-    assert "only directories can be deployed yet" in refusal("not/there.tar.gz")
     assert "File name too long" in refusal("a" * 300)
 
 
@@ -139,7 +135,8 @@ def test_no_directory(root: Path) -> None:
 def test_an_address(source: str | Path) -> None:
     """It is told what can be deployed, and a password in it is not repeated."""
     message = refusal(source)
-    assert "Only directories can be deployed yet" in message
+    assert "The source is an address, and not a path" in message
+    assert "Git(…)" in message
     assert "hunter2" not in message
 
 
