@@ -5,13 +5,12 @@ from collections.abc import Iterable
 from typing import Annotated
 
 import typer
-from tabulate import tabulate
 
 from daeploy_lib.cli import words
 from daeploy_lib.cli.options import Json, Name, NameOrAll, VersionOrAll, VersionOrMain
 from daeploy_lib.cli.session import Session
 from daeploy_lib.cli.writing import outline, plain, write, write_json
-from daeploy_lib.domain.service import Leftover, LogLine
+from daeploy_lib.domain.service import LogLine
 
 
 def register(app: typer.Typer) -> None:
@@ -123,9 +122,4 @@ def cleanup(
     if as_json:
         write_json(found)
     else:
-        write(_leftovers(found))
-
-
-def _leftovers(found: Iterable[Leftover]) -> str:
-    rows = [(one.kind, one.name, one.reason) for one in found]
-    return tabulate(rows, headers=("KIND", "NAME", "REASON"), disable_numparse=True)
+        write(found)
