@@ -48,7 +48,14 @@ from daeploy_lib.runtimes.process import ProcessRuntime
 from daeploy_lib.shadow_router import ShadowRouter
 from daeploy_lib.show.report import Report
 from daeploy_lib.show.table import Services
-from daeploy_lib.sources import Archive, Directory, Image, PythonImage, PythonObject
+from daeploy_lib.sources import (
+    Archive,
+    Directory,
+    Git,
+    Image,
+    PythonImage,
+    PythonObject,
+)
 
 __all__ = [
     "Archive",
@@ -65,6 +72,7 @@ __all__ = [
     "Event",
     "Gate",
     "GateNotPassedError",
+    "Git",
     "Hardening",
     "Image",
     "Leftover",

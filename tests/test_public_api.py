@@ -255,6 +255,7 @@ VALUES: dict[str, object] = {
         ["**.id"], redacted=["$.a"], routes={"/a/*": daeploy_lib.ComparisonRules()}
     ),
     "Archive": daeploy_lib.Archive("hello.zip"),
+    "Git": daeploy_lib.Git("https://host/hello.git", "v1", "service"),
     "Directory": daeploy_lib.Directory("hello"),
     "Event": daeploy_lib.Event("build", "Step 1/2", 1, 2),
     "Gate": daeploy_lib.Gate(agreement=0.9, tail_ratio=3),

@@ -2,6 +2,7 @@
 
 from daeploy_lib.sources.archive import Archive
 from daeploy_lib.sources.directory import Directory
+from daeploy_lib.sources.git import Git
 from daeploy_lib.sources.image import Image
 from daeploy_lib.sources.opening import Source, open_source, takes_time
 from daeploy_lib.sources.project import write_project
@@ -11,6 +12,7 @@ from daeploy_lib.sources.python_object import PythonObject
 __all__ = [
     "Archive",
     "Directory",
+    "Git",
     "Image",
     "PythonImage",
     "PythonObject",

@@ -9,6 +9,7 @@ from daeploy_lib.errors import SourceError
 from daeploy_lib.sources.archive import ENDINGS, Archive, open_archive
 from daeploy_lib.sources.context import Context
 from daeploy_lib.sources.directory import Directory, context_of
+from daeploy_lib.sources.git import Git, open_git
 from daeploy_lib.sources.image import Image
 from daeploy_lib.sources.python_object import Estimator, PythonObject
 
@@ -18,6 +19,7 @@ Content = (
     | os.PathLike[str]
     | Directory
     | Archive
+    | Git
     | PythonObject
     | Callable[..., Any]
     | Estimator
@@ -26,7 +28,7 @@ Source = Content | Image
 
 
 # What is fetched or unpacked when it is opened.
-_SLOW = (Archive,)
+_SLOW = (Archive, Git)
 Tell = Callable[[str], object]
 
 
@@ -44,8 +46,9 @@ def open_source(
     Return the vetted context of a source; the caller closes it.
 
     Args:
-        source: A directory or an archive, or the path of one; or a function, an ASGI
-            application or a fitted estimator, which is given a service.
+        source: A directory or an archive, or the path of one; a commit of a git
+            repository; or a function, an ASGI application or a fitted estimator,
+            which is given a service.
         spec: What will be run from it.
         tell: Called with a line for people before each step that takes time.
 
@@ -60,6 +63,8 @@ def open_source(
                 return context_of(found.path, spec)
             case Archive():
                 return open_archive(found, spec, tell)
+            case Git():
+                return open_git(found, spec, tell)
             case PythonObject():
                 return found.open(spec)
     except SourceError as error:
@@ -67,10 +72,10 @@ def open_source(
         raise
 
 
-def _named(source: Content) -> Directory | Archive | PythonObject:
+def _named(source: Content) -> Directory | Archive | Git | PythonObject:
     """Return what is meant by a path, or by an object of Python."""
     match source:
-        case Directory() | Archive() | PythonObject():
+        case Directory() | Archive() | Git() | PythonObject():
             return source
         case str() | os.PathLike():
             directory = Directory(source)
