@@ -148,9 +148,14 @@ def _with_secrets(scheme: str, netloc: str, path: str, userinfo: str) -> Address
 def _scp(text: str) -> Address:
     found = _SCP.fullmatch(text)
     if found is None:
-        # "ext::…" runs a program; "user:password@host:path" has a secret.
+        # "ext::…" runs a program.
         raise ValueError(f"The address of the repository is not understood. {_ADVICE}")
     user, path = found["user"] or "", found["path"]
+    if not user and "@" in path.partition("/")[0]:
+        # "user:password@host:path", which git would take for the host "user".
+        raise ValueError(
+            "An address of ssh takes no password. Write git@host:path, and use a key."
+        )
     if path.startswith("-") or (user and not _USER.fullmatch(user)):
         raise ValueError(f"Nothing in an address may begin with '-'. {_ADVICE}")
     return Address("ssh", text)

@@ -105,11 +105,15 @@ class Repository:
         self._initialise(refs)
         if commit:
             tell(f"Fetching commit {commit} of {shown}")
-            if self._fetched([commit], "--depth=1"):
+            done = self._fetched([commit], "--depth=1")
+            if done.code == 0:
                 return self._commit(commit, git.ref)
+            if not _NOT_ALONE.search(done.errors):
+                raise failed(self.address, done)
         tell(f"Fetching all of {shown}, to find commit {commit or git.ref}")
-        if not self._fetched(_EVERYTHING):
-            raise refusal(self.address, _no_commit(git.ref))
+        done = self._fetched(_EVERYTHING)
+        if done.code:
+            raise failed(self.address, done)
         return self._commit(commit or git.ref.lower(), git.ref)
 
     def ask(
@@ -150,16 +154,12 @@ class Repository:
         if done.code:
             raise failed(self.address, done)
 
-    def _fetched(self, wanted: Sequence[str], *options: str) -> bool:
-        """Return False if the server gives this only with everything else."""
-        done = self._run(
+    def _fetched(self, wanted: Sequence[str], *options: str) -> Done:
+        return self._run(
             [*_FETCH, *options, "--", self.address.clean, *wanted],
             {**for_fetching(self.address), "GIT_DIR": str(self.folder)},
             look=self._check_size,
         )
-        if done.code and not _NOT_ALONE.search(done.errors):
-            raise failed(self.address, done)
-        return done.code == 0
 
     def _commit(self, digits: str, ref: str) -> str:
         """Return the commit of some digits, or of the tag with these."""
