@@ -27,6 +27,10 @@ _MEANINGS = (
         ),
     ),
     (
+        r"cannot run .*: No such file|ssh: not found|ssh: No such file",
+        "the program ssh is not installed, or not where git looks for it. Install it",
+    ),
+    (
         r"Host key verification failed|authenticity of host",
         (
             "ssh does not know the server's key. Connect once with ssh by hand, or add "
