@@ -26,6 +26,7 @@ from daeploy_lib import (
 from daeploy_lib.cli.entry import run
 from daeploy_lib.domain.spec import Spec
 from daeploy_lib.sources import Directory, open_source
+from daeploy_lib.sources.git import program
 from daeploy_lib.testing import MemoryRuntime
 from git_repositories import Repository, repository, served
 
@@ -77,6 +78,22 @@ def refusal(git: Git) -> str:
     assert SECRET not in str(refused.value)
     assert QUOTED not in str(refused.value)
     return str(refused.value)
+
+
+def test_a_server_that_gives_no_commit_without_a_ref(
+    shop: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As all do by the first protocol, which the user's settings may ask for."""
+    middle = shop.commit({"service.py": "middle"})
+    shop.commit({"service.py": "last"})
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", "protocol.version")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", "0")
+    told: list[str] = []
+    context = open_source(Git(shop.path, middle), SPEC, told.append)
+    assert context.read("service.py") == b"middle"
+    context.close()
+    assert f"Fetching all of {shop.path}, to find commit {middle}" in told
 
 
 def test_two_deployments_of_a_branch(deployer: Deployer, shop: Repository) -> None:
@@ -270,6 +287,31 @@ def test_a_server_that_never_answers() -> None:
         address = f"http://127.0.0.1:{server.getsockname()[1]}/x"
         error = refusal(Git(address, timeout=0.5))
     assert "git was not done after 0.5 s. Give it longer with" in error
+
+
+def test_a_server_that_stalls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without any progress it ends long before its time is over."""
+    monkeypatch.setattr(program, "STALL_SECONDS", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        error = refusal(Git(f"http://127.0.0.1:{server.getsockname()[1]}/x"))
+    assert "nothing came for 0.5 s" in error
+
+
+def test_a_server_that_breaks_off() -> None:
+    """Its half of an answer is not taken for all."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n00")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/x"
+        assert "the connection broke off. Try again" in refusal(Git(address))
+        thread.join()
 
 
 async def test_a_cancelled_deployment(state: Path) -> None:

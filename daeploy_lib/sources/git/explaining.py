@@ -124,9 +124,13 @@ _MEANINGS = (
         ),
     ),
     (
+        r"returned error: (?:429|5\d\d)",
+        "the server cannot answer now. Try again later",
+    ),
+    (
         (
             r"early EOF|hung up|RPC failed|unexpected disconnect|[Ee]mpty reply"
-            r"|reset by peer"
+            r"|reset by peer|transfer closed|Recv failure"
         ),
         "the connection broke off. Try again",
     ),
