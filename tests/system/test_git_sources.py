@@ -1,6 +1,7 @@
 """Deployments of commits, from real servers and from this machine."""
 
 import asyncio
+import contextlib
 import json
 import os
 import socket
@@ -35,7 +36,8 @@ SECRET = "hunter2-%&"
 QUOTED = "hunter2-%25%26"
 DAEMON = "git -c safe.directory=* daemon --export-all --verbose --listen=127.0.0.1"
 DAEMON_WORDS = [*DAEMON.split(), "--reuseaddr"]
-OPENSSL = "openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=127.0.0.1 -days 2"
+OPENSSL = "openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=x -days 2"
+SAN = ("-addext", "subjectAltName=IP:127.0.0.1")
 
 
 @pytest.fixture(autouse=True)
@@ -254,11 +256,13 @@ def test_servers_that_are_not_there() -> None:
         assert "nothing answers there" in refusal(Git(address))
 
 
-def test_a_certificate_that_is_not_trusted(tmp_path: Path) -> None:
-    """It says how git is told to trust it."""
+def test_a_certificate_that_is_not_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says how git is told to trust it, and then git does."""
     key, certificate = tmp_path / "key", tmp_path / "certificate"
     subprocess.run(
-        [*OPENSSL.split(), "-keyout", key, "-out", certificate],
+        [*OPENSSL.split(), *SAN, "-keyout", key, "-out", certificate],
         check=True,
         capture_output=True,
     )
@@ -267,18 +271,31 @@ def test_a_certificate_that_is_not_trusted(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def answer() -> None:
-            connection, _ = server.accept()
-            with connection:
-                try:
-                    context.wrap_socket(connection, server_side=True).close()
-                except OSError:
-                    return
+            for _ in range(2):
+                connection, _ = server.accept()
+                with connection, contextlib.suppress(OSError):
+                    tls = context.wrap_socket(connection, server_side=True)
+                    with tls:
+                        tls.recv(65536)
 
         thread = threading.Thread(target=answer)
         thread.start()
-        error = refusal(Git(f"https://127.0.0.1:{server.getsockname()[1]}/x"))
+        git = Git(f"https://127.0.0.1:{server.getsockname()[1]}/x")
+        error = refusal(git)
+        monkeypatch.setenv("GIT_SSL_CAINFO", str(certificate))
+        trusted = refusal(git)
         thread.join()
     assert "the server's certificate is not trusted" in error
+    assert "GIT_SSL_CAINFO=FILE" in error
+    assert "the connection broke off" in trusted
+
+
+def test_a_proxy_of_the_user(shop: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is asked in place of the host."""
+    with served(shop.path.parent) as (url, asked):
+        monkeypatch.setenv("http_proxy", url)
+        assert refusal(Git("http://nosuch.invalid/x"))
+        assert asked[0].startswith("http://nosuch.invalid/x/")
 
 
 def test_a_server_that_never_answers() -> None:

@@ -88,6 +88,8 @@ def address_of(value: str | os.PathLike[str]) -> Address:
             f"The address of the repository is empty or holds a control character. "
             f"{_ADVICE}"
         )
+    if not text.isascii() and any("\ud800" <= mark <= "\udfff" for mark in text):
+        raise ValueError("The path of the repository is not UTF-8. Rename it.")
     if text.startswith("-"):
         raise ValueError(f"An address cannot begin with '-'. {_ADVICE}")
     if isinstance(value, os.PathLike):

@@ -131,6 +131,7 @@ _MEANINGS = (
         (
             r"early EOF|hung up|RPC failed|unexpected disconnect|[Ee]mpty reply"
             r"|reset by peer|transfer closed|Recv failure"
+            r"|TLS connection was|unexpected eof|SSL_read"
         ),
         "the connection broke off. Try again",
     ),

@@ -16,7 +16,9 @@ _NO_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|\.lock$|[/.]$|^[-/]|
 def _text(value: str | os.PathLike[str]) -> str:
     address_of(value)
     # "~" and a relative path stay as they were written.
-    return os.fspath(value)
+    text = os.fspath(value)
+    is_like_an_address = isinstance(value, os.PathLike) and ":" in text
+    return f"./{text}" if is_like_an_address and text[0] not in "/~" else text
 
 
 def _shown(url: str) -> str:

@@ -105,6 +105,7 @@ def test_a_git_is_a_value() -> None:
         "https://example.com/x\n",
         "a\0b",
         "file:///x%00",
+        "a\udcff",
     ],
 )
 def test_addresses_that_are_refused(url: str) -> None:
@@ -281,6 +282,12 @@ def test_variables_of_another_git_do_not_count(
     monkeypatch.setenv("GIT_CONFIG_COUNT", "nonsense")
     assert opened(Git(hello.path)) == before
     assert not (tmp_path / "trace").exists()
+
+
+def test_a_path_is_never_an_address() -> None:
+    """Whatever is in it."""
+    for name in ("host:x", "ext::sh", "a"):
+        assert Git(Path(name)).address.path == Path(name)
 
 
 def test_a_path_is_seen_from_here(
