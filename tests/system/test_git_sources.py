@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import socket
 import ssl
 import subprocess
@@ -392,3 +393,25 @@ def test_the_command_line(
     words = ["--git", "ext::sh -c touch% x"]
     assert run([*call, *words], runtime=runtime) == 2
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_what_the_document_shows(
+    deployer: Deployer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It deploys, from where the user's ``insteadOf`` leads."""
+    team = tmp_path / "team"
+    repository(team / "hello.git").git("tag", "v1")
+    repository(team / "shop.git", {"services/hello/service.py": "print()"})
+    config = tmp_path / "config"
+    config.write_text(
+        f'[url "{team}/"]\n insteadOf = https://git.example/team/\n'
+        f" insteadOf = git@git.example:team/\n"
+    )
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(config))
+    text = (Path(__file__).parents[2] / "docs" / "git.md").read_text("utf-8")
+    [code] = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    names = {"given": deployer}
+    exec(code.replace("Deployer()", "given"), names)  # noqa: S102 - the document's
+    one, two = (deployer.get("hello", version) for version in ("1.0.0", "2.0.0"))
+    assert one.source_origin.startswith("https://git.example/team/hello.git@")
+    assert two.source_origin.endswith("#services/hello")
