@@ -8,6 +8,7 @@ import docker.errors
 
 from daeploy_lib.errors import StartError
 from daeploy_lib.runtimes.docker import labels
+from daeploy_lib.runtimes.docker.shield import uninterrupted
 
 # Refused because something is connected, gone already, or in use by a container.
 _STILL_NEEDED = (403, 404, 409, 500)
@@ -46,11 +47,14 @@ def ensure_network(client: docker.APIClient, project: str) -> str:
 def _create_network(client: docker.APIClient, project: str) -> str | None:
     """Create the project's bridge; None if another process has just done so."""
     try:
-        made = client.create_network(
-            network_name(project),
-            driver="bridge",
-            check_duplicate=True,
-            labels={labels.PROJECT: project},
+        # An engine that is left alone makes it after it was looked for to be removed.
+        made = uninterrupted(
+            lambda: client.create_network(
+                network_name(project),
+                driver="bridge",
+                check_duplicate=True,
+                labels={labels.PROJECT: project},
+            )
         )
     except docker.errors.APIError as error:
         if error.status_code == _CONFLICT:

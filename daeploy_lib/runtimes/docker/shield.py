@@ -11,6 +11,9 @@ class _Call(threading.Thread, Generic[_T]):
     def __init__(self, call: Callable[[], _T]) -> None:
         super().__init__(name="daeploy-call", daemon=True)
         self._call = call
+        # Not join(): Python 3.11 takes a thread for ended whose join was interrupted,
+        # bpo-45274.
+        self.has_ended = threading.Event()
         self.result: list[_T] = []
         self.error: BaseException | None = None
 
@@ -19,6 +22,8 @@ class _Call(threading.Thread, Generic[_T]):
             self.result.append(self._call())
         except BaseException as error:  # noqa: BLE001 - raised by the caller
             self.error = error
+        finally:
+            self.has_ended.set()
 
 
 def uninterrupted(call: Callable[[], _T]) -> _T:
@@ -35,9 +40,9 @@ def uninterrupted(call: Callable[[], _T]) -> _T:
     thread = _Call(call)
     thread.start()
     try:
-        thread.join()
+        thread.has_ended.wait()
     except BaseException:
-        thread.join()
+        thread.has_ended.wait()
         raise
     if thread.error is not None:
         raise thread.error
