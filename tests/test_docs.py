@@ -178,11 +178,26 @@ def test_the_readmes_report(
     assert (tmp_path / "hello.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_readmes_sources(state: Path, tmp_path: Path) -> None:
-    """Each is taken for what it is."""
+def test_the_readmes_sources(
+    state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is taken for what it is; the repository is one of this machine."""
+    monkeypatch.chdir(tmp_path)
     code = SOURCES.replace("Deployer()", "given")
+    address = "https://git.example/team/hello.git"
+    assert address in code
+    code = code.replace(address, str(tmp_path / "hello"))
     with Deployer(MemoryRuntime(), state=state, ephemeral=True) as deployer:
-        deployer.deploy("hello", "1.0.0", deployer.init("hello", tmp_path))
+        deployer.deploy("hello", "1.0.0", deployer.init("hello"))
+        who = ("-c", "user.name=a", "-c", "user.email=b")
+        for words in (
+            ("tar", "-czf", "hello.tar.gz", "hello"),
+            ("git", "-C", "hello", "init", "--quiet"),
+            ("git", "-C", "hello", "add", "."),
+            ("git", "-C", "hello", *who, "commit", "--quiet", "-m", "Begin"),
+            ("git", "-C", "hello", "tag", "v5.2"),
+        ):
+            subprocess.run(words, check=True)
         exec(code, {"given": deployer, "__name__": "readme"})  # noqa: S102
         origins = [service.source_origin for service in deployer.ls()]
     assert len(origins) == code.count(".deploy(") + 1

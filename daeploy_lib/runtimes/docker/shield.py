@@ -6,6 +6,9 @@ from typing import Generic, TypeVar
 
 _T = TypeVar("_T")
 
+# Seconds in which a thread begins, if it was started before the interruption came.
+_BEGINNING_S = 1.0
+
 
 class _Call(threading.Thread, Generic[_T]):
     def __init__(self, call: Callable[[], _T]) -> None:
@@ -13,11 +16,12 @@ class _Call(threading.Thread, Generic[_T]):
         self._call = call
         # Not join(): Python 3.11 takes a thread for ended whose join was interrupted,
         # bpo-45274.
-        self.has_ended = threading.Event()
+        self.has_begun, self.has_ended = threading.Event(), threading.Event()
         self.result: list[_T] = []
         self.error: BaseException | None = None
 
     def run(self) -> None:
+        self.has_begun.set()
         try:
             self.result.append(self._call())
         except BaseException as error:  # noqa: BLE001 - raised by the caller
@@ -38,11 +42,12 @@ def uninterrupted(call: Callable[[], _T]) -> _T:
         KeyboardInterrupt: After the call has ended, if it came meanwhile.
     """
     thread = _Call(call)
-    thread.start()
     try:
+        thread.start()
         thread.has_ended.wait()
     except BaseException:
-        thread.has_ended.wait()
+        if thread.has_begun.wait(_BEGINNING_S):
+            thread.has_ended.wait()
         raise
     if thread.error is not None:
         raise thread.error

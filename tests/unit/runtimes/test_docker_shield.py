@@ -1,6 +1,7 @@
 """A call that Ctrl-C does not cut in half."""
 
-import _thread
+import os
+import signal
 import threading
 
 import pytest
@@ -20,10 +21,15 @@ def test_an_interruption_waits_until_the_call_has_ended() -> None:
     has_ended: list[bool] = []
 
     def call() -> None:
-        _thread.interrupt_main()
+        os.kill(os.getpid(), signal.SIGINT)
         threading.Event().wait(0.3)
         has_ended.append(True)
 
-    with pytest.raises(KeyboardInterrupt):
-        uninterrupted(call)
+    # A shell's background jobs ignore it.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            uninterrupted(call)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert has_ended
