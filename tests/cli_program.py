@@ -13,6 +13,7 @@ from pathlib import Path
 
 from daeploy_lib import Deployer
 from daeploy_lib.cli.entry import end_on_signals, run
+from daeploy_lib.interruption import Interruption
 from daeploy_lib.testing import Behaviour, MemoryRuntime
 
 # What a service of this name does.
@@ -25,7 +26,7 @@ BEHAVIOURS = {
 
 def main() -> None:
     """Run them all, whatever their codes."""
-    end_on_signals()
+    end_on_signals(Interruption())
     runtime = MemoryRuntime(BEHAVIOURS)
     codes = []
     for command in sys.argv[2:]:

@@ -1,13 +1,16 @@
 """Where ``daeploy`` begins and ends: signals, exit codes, a missing extra."""
 
+import contextlib
 import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from types import FrameType
 
 from daeploy_lib.cli.failing import INTERRUPTED, explain
 from daeploy_lib.cli.writing import ReaderGoneError
+from daeploy_lib.interruption import Interruption, under
 from daeploy_lib.runtimes.base import Runtime
 
 # The shell's own convention: 128 and the number of the signal.
@@ -19,8 +22,10 @@ _ENDING = tuple(
 
 def main() -> None:
     """Run the command line of this process, and end it with the exit code."""
-    received = end_on_signals()
-    code = run(sys.argv[1:])
+    asked = Interruption()
+    received = end_on_signals(asked)
+    with under(asked):
+        code = run(sys.argv[1:])
     if code == INTERRUPTED and received:
         code = _OF_SIGNAL + received[0]
     sys.exit(code)
@@ -58,16 +63,26 @@ def run(arguments: Sequence[str], *, runtime: Runtime | None = None) -> int:
     return code if isinstance(code, int) else 0
 
 
-def end_on_signals() -> list[int]:
-    """Have what ends a process do as Ctrl-C does; return where it is noted."""
+def end_on_signals(asked: Interruption) -> list[int]:
+    """
+    Have what ends a process do as Ctrl-C does; return where it is noted.
+
+    Args:
+        asked: Set as well, since Python drops an exception that comes while it removes
+            an object: then the work ends at its next step.
+    """
     received: list[int] = []
 
     def end(number: int, frame: FrameType | None) -> None:
         del frame
-        received.append(number)
+        if number != signal.SIGINT:
+            received.append(number)
+        # Not here, in the middle of whatever may hold the same locks.
+        with contextlib.suppress(RuntimeError):
+            threading.Thread(target=asked.set, daemon=True).start()
         raise KeyboardInterrupt
 
-    for number in _ENDING:
+    for number in (signal.SIGINT, *_ENDING):
         # Of a program that was started with nohup it stays ignored.
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, end)

@@ -14,6 +14,7 @@ from daeploy_lib.errors import (
     VersionNotFoundError,
 )
 from daeploy_lib.evidence.verdict import Result, Verdict
+from daeploy_lib.interruption import Interrupted
 
 FAILED = 1
 """It was tried, and failed or was refused."""
@@ -69,7 +70,7 @@ def explain(error: BaseException) -> int:
     if os.environ.get("DAEPLOY_TRACEBACK"):
         # For whoever reports a fault of the library's own.
         raise error
-    if isinstance(error, KeyboardInterrupt):
+    if isinstance(error, KeyboardInterrupt | Interrupted):
         _say("Interrupted.")
         return INTERRUPTED
     if isinstance(error, DeclinedError):
