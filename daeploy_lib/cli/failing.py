@@ -10,6 +10,7 @@ from typing import Any
 from daeploy_lib.errors import (
     DaeployError,
     GateNotPassedError,
+    RuntimeUnavailableError,
     ServiceNotFoundError,
     VersionNotFoundError,
 )
@@ -103,9 +104,11 @@ def verdict_code(verdict: object) -> int:
 
 
 def _words(error: BaseException) -> str:
+    # Their remedies are arguments; here these are options.
     if isinstance(error, GateNotPassedError):
-        # Its remedy is an argument; here it is an option.
         return str(error).replace("force=True", "--force")
+    if isinstance(error, RuntimeUnavailableError):
+        return str(error).replace("Deployer(ProcessRuntime())", "--runtime process")
     if isinstance(error, ModuleNotFoundError):
         return _MISSING.format(name=error.name)
     text = str(error)

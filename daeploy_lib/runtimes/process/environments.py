@@ -63,7 +63,9 @@ class Environments:
         """
         if packages.in_content is not None:
             return build
-        fields = (sys.version, str(self._settings.python), packages.requirements or b"")
+        # One interpreter has many names: those of its own virtual environments too.
+        python = str(self._settings.python.resolve())
+        fields = (sys.version, python, packages.requirements or b"")
         return hashlib.sha256(repr(fields).encode()).hexdigest()[:24]
 
     def path(self, key: str) -> Path:

@@ -343,6 +343,15 @@ def test_without_the_extra_it_says_which(
     )
 
 
+def test_without_an_engine_it_says_which_option_needs_none(
+    state: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where the library names an argument."""
+    host = f"unix://{tmp_path}/none.sock"
+    assert run(["--state", str(state), "--host", host, "ls"]) == 1
+    assert "; --runtime process needs none." in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("words", [["serve", "--port", "0"], ["ls"]])
 def test_a_damaged_registry_is_an_error(state: Path, words: list[str]) -> None:
     """Also of a server, which would have nothing to serve."""
