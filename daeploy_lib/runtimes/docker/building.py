@@ -18,8 +18,8 @@ from daeploy_lib.runtimes.docker.client import Engine
 from daeploy_lib.runtimes.docker.failures import Failing, mapped
 from daeploy_lib.runtimes.docker.images import discard_image, images_of_attempt, tag_of
 from daeploy_lib.runtimes.docker.listing import inspected
-from daeploy_lib.runtimes.docker.shield import uninterrupted
 from daeploy_lib.runtimes.docker.stopping import remove_container
+from daeploy_lib.runtimes.shield import uninterrupted
 
 _log = logging.getLogger(__name__)
 

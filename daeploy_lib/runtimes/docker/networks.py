@@ -8,7 +8,7 @@ import docker.errors
 
 from daeploy_lib.errors import StartError
 from daeploy_lib.runtimes.docker import labels
-from daeploy_lib.runtimes.docker.shield import uninterrupted
+from daeploy_lib.runtimes.shield import uninterrupted
 
 # Refused because something is connected, gone already, or in use by a container.
 _STILL_NEEDED = (403, 404, 409, 500)

@@ -19,8 +19,8 @@ from daeploy_lib.runtimes.docker.endpoint import Endpoint
 from daeploy_lib.runtimes.docker.failures import Failing, engine_words, mapped
 from daeploy_lib.runtimes.docker.hardening import container_settings, host_settings
 from daeploy_lib.runtimes.docker.settings import Settings
-from daeploy_lib.runtimes.docker.shield import uninterrupted
 from daeploy_lib.runtimes.docker.stopping import remove_container
+from daeploy_lib.runtimes.shield import uninterrupted
 
 _log = logging.getLogger(__name__)
 

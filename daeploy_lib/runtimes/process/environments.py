@@ -6,6 +6,7 @@ needed. What stands for itself is therefore shared, by its content; what refers 
 of the service is installed for that one build.
 """
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -23,9 +24,11 @@ from daeploy_lib.errors import BuildError
 from daeploy_lib.runtimes.base import Event, OnEvent
 from daeploy_lib.runtimes.process.folders import Folders, make, remove
 from daeploy_lib.runtimes.process.settings import Settings
+from daeploy_lib.runtimes.shield import uninterrupted
 from daeploy_lib.sources.pip_configuration import pip_configuration
 from daeploy_lib.sources.requirements import REQUIREMENTS, Packages
 
+_MINDED = Path(__file__).with_name("minded.py")
 _COMPLETE = "daeploy-complete"
 _LAST_LINES = 50
 _PIP = ("-m", "pip", "install", "--disable-pip-version-check", "--no-input")
@@ -187,46 +190,49 @@ class _Run:
         Raises:
             BuildError: If it fails, or takes too long.
         """
-        try:
-            program = subprocess.Popen(  # noqa: S603 - words of our own
-                words,
-                cwd=self._directory,
-                env=variables,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise self._error(f"{words[0]} cannot be run: {error.strerror}") from error
-        timer = threading.Timer(self._timeout, self._late, [program])
+        started: list[subprocess.Popen[str]] = []
+        timer = threading.Timer(self._timeout, self._late, [started])
         timer.daemon = True
-        timer.start()
         try:
-            with program, interruption.ended_by(lambda: _kill(program)):
+            uninterrupted(lambda: started.append(self._started(words, variables)))
+            timer.start()
+            [program] = started
+            with interruption.ended_by(lambda: _kill(program)):
                 for line in program.stdout or ():
                     text = line.rstrip()
                     if text:
                         self._last.append(text)
                         yield text
-        except BaseException:
-            _kill(program)
-            raise
+                program.wait()
         finally:
             timer.cancel()
-            if program.poll() is None:
-                _kill(program)
-            program.wait()
+            for one in started:
+                _end(one)
         if self._is_late:
             raise self._error(f"it took longer than {self._timeout:g} s")
         if program.returncode:
             raise self._error("its packages cannot be installed", program.returncode)
 
-    def _late(self, program: "subprocess.Popen[str]") -> None:
+    def _started(
+        self, words: list[str], variables: Mapping[str, str]
+    ) -> "subprocess.Popen[str]":
+        return subprocess.Popen(  # noqa: S603 - words of our own
+            [sys.executable, "-P", str(_MINDED), *words],
+            cwd=self._directory,
+            env=variables,
+            # Whose end is that of the program: it ends with us, by SIGKILL too.
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+
+    def _late(self, started: "list[subprocess.Popen[str]]") -> None:
         self._is_late = True
-        _kill(program)
+        for program in started:
+            _kill(program)
 
     def _error(self, what: str, code: int | None = None) -> BuildError:
         spec = self._spec
@@ -243,7 +249,15 @@ class _Run:
 
 
 def _kill(program: "subprocess.Popen[str]") -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(program.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
+
+
+def _end(program: "subprocess.Popen[str]") -> None:
+    """Leave nothing of a program that may still run."""
+    if program.poll() is None:
+        _kill(program)
+        program.wait()
+    for pipe in (program.stdin, program.stdout):
+        if pipe is not None:
+            pipe.close()

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from daeploy_lib.runtimes.docker.shield import uninterrupted
+from daeploy_lib.runtimes.shield import uninterrupted
 
 
 def test_what_it_returns_and_raises() -> None:
