@@ -14,6 +14,8 @@ import pytest
 
 from daeploy_lib import Deployer, ProcessRuntime, Status
 
+pytestmark = pytest.mark.once
+
 PROGRAM = """
 import asyncio, signal, sys
 from pathlib import Path
@@ -172,6 +174,50 @@ def test_a_killed_deployment_makes_way(folder: Path, words: str) -> None:
         assert not service.is_main
         assert service.status is Status.running
         assert len(instances(folder)) == 2
+
+
+# Killed right before it makes a file or directory, or names one, whose path has this.
+STEPS = [
+    ("os.mkdir", "scratch/process"),
+    ("os.rename", "scratch/process-[0-9a-f]*'"),
+    ("os.mkdir", "/app"),
+    ("open", "daeploy-complete"),
+    ("open", "instance.json"),
+    ("os.mkdir", "instances"),
+    ("os.mkdir", "instances/.*/home"),
+    ("os.rename", "instances/.*/instance.json"),
+    ("open", "settled"),
+]
+KILLED = """
+import os, re, signal, sys
+
+def look(event, details):
+    if event == sys.argv[4] and re.search(sys.argv[5], repr(details)):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+sys.addaudithook(look)
+"""
+
+
+@pytest.mark.parametrize(("event", "words"), STEPS)
+def test_a_kill_between_two_steps_leaves_nothing_for_ever(
+    folder: Path, event: str, words: str
+) -> None:
+    """What was made is found by who deploys the version again, or by a cleanup."""
+    (folder / "program.py").write_text(KILLED + PROGRAM)
+    words_of_it = [folder, "plain", "1.0.0", event, words]
+    killed = subprocess.run(
+        [sys.executable, folder / "program.py", *words_of_it],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    with deployer_in(folder) as deployer:
+        deployer.deploy("hello", "1.0.0", folder / "hello", on_event=lambda _: None)
+        assert len(instances(folder)) == 1
+        assert len(list((folder / "processes" / "builds").iterdir())) == 1
+        assert not list((folder / "processes" / "scratch").iterdir())
 
 
 def instances(folder: Path) -> list[Path]:

@@ -41,21 +41,21 @@ def build(
             packages cannot be installed.
     """
     _check(spec, source)
-    made = places.new(places.builds)
+    identifier = folders.new_id()
+    packages = packages_of(source)
+    key = environments.key(packages, identifier)
+    about = {
+        "project": spec.project,
+        "name": spec.name,
+        "version": spec.version,
+        "registry": registry,
+        "environment": key,
+        "owner": Owner.current().to_json(),
+    }
+    made = places.builds / identifier
     try:
-        packages = packages_of(source)
-        key = environments.key(packages, made.name)
-        about = {
-            "project": spec.project,
-            "name": spec.name,
-            "version": spec.version,
-            "registry": registry,
-            "environment": key,
-            "owner": Owner.current().to_json(),
-        }
-        # First, so that what a crash leaves can be told from others' builds.
         with places.locked():
-            folders.write(made / folders.BUILD, about)
+            places.new(places.builds, identifier, folders.BUILD, about)
         on_event(Event("build", "Unpacking the content"))
         _unpack(source, made / CONTENT)
         environments.ensure(key, packages, made / CONTENT, spec, on_event)
@@ -71,7 +71,7 @@ def remove_build(places: Folders, environments: Environments, made: Path) -> Non
     """Remove a build, and its environment unless another build uses it."""
     with places.locked():
         about = folders.read(made / folders.BUILD) or {}
-        folders.remove(made)
+        places.remove(made)
         key = about.get("environment")
         used = {
             (folders.read(other / folders.BUILD) or {}).get("environment")

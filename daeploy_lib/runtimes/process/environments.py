@@ -22,7 +22,7 @@ from daeploy_lib import interruption
 from daeploy_lib.domain.spec import Spec
 from daeploy_lib.errors import BuildError
 from daeploy_lib.runtimes.base import Event, OnEvent
-from daeploy_lib.runtimes.process.folders import Folders, make, remove
+from daeploy_lib.runtimes.process.folders import Folders, make
 from daeploy_lib.runtimes.process.settings import Settings
 from daeploy_lib.runtimes.shield import uninterrupted
 from daeploy_lib.sources.pip_configuration import pip_configuration
@@ -97,18 +97,18 @@ class Environments:
             if (place / _COMPLETE).exists():
                 on_event(Event("build", "Using packages that are installed already"))
                 return
-            remove(place)  # what a crash has left
+            self._folders.remove(place)  # what a crash has left
             try:
                 self._make(place, packages, content, spec, on_event)
                 (place / _COMPLETE).touch()
             except BaseException:
-                remove(place)
+                self._folders.remove(place)
                 raise
 
     def remove(self, key: str) -> None:
         """Remove an environment."""
         with self._folders.locked(f"lock-{key}"):
-            remove(self.path(key))
+            self._folders.remove(self.path(key))
 
     def _make(
         self,

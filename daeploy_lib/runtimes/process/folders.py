@@ -7,9 +7,11 @@ Where the runtime keeps what it knows: plain files, for this user only.
     builds/ID/          build.json and the content of one version, in app/
     instances/ID/       instance.json, state.json, logs, and a directory for temporary
                         files
-    lock                held while ports are chosen and things are removed
+    scratch/            what is being made or removed
+    lock                held while ports are chosen and things are made
 
-A file is replaced as a whole, so that nobody reads half of one.
+A file is replaced as a whole, so that nobody reads half of one; a directory comes with
+what is written of it and goes as a whole, so that a crash leaves none that is nobody's.
 """
 
 import contextlib
@@ -20,9 +22,11 @@ import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeAlias
 
 from daeploy_lib import interruption
+
+JSON: TypeAlias = Mapping[str, Any]
 
 # Seconds between two attempts to get a lock.
 _POLL_S = 0.02
@@ -57,12 +61,38 @@ class Folders:
         """What was started, by id."""
         return self.root / "instances"
 
-    def new(self, kind: Path) -> Path:
-        """Make a directory of a kind under an id that nothing had before."""
-        made = kind / f"process-{secrets.token_hex(8)}"
+    def new(self, kind: Path, identifier: str, file: str, about: JSON) -> Path:
+        """
+        Make a directory of a kind, with one file in it; whoever calls holds the lock.
+
+        Args:
+            kind: Such as ``builds``.
+            identifier: A new one, of ``new_id``.
+            file: Name of the file.
+            about: What is in it.
+        """
+        for abandoned in each(self._scratch):
+            shutil.rmtree(abandoned, ignore_errors=True)
+        making = self._scratch / identifier
+        make(self._scratch)
+        make(making)
+        write(making / file, about)
         make(kind)
-        made.mkdir(mode=0o700)
-        return made
+        return making.rename(kind / identifier)
+
+    def remove(self, folder: Path) -> None:
+        """Remove a directory; gone is no error."""
+        going = self._scratch / f"{folder.name}.{secrets.token_hex(4)}"
+        try:
+            make(self._scratch)
+            folder.rename(going)
+        except OSError:
+            going = folder  # it is gone, or the disk is full
+        shutil.rmtree(going, ignore_errors=True)
+
+    @property
+    def _scratch(self) -> Path:
+        return self.root / "scratch"
 
     @contextlib.contextmanager
     def locked(self, name: str = "lock") -> Iterator[None]:
@@ -82,6 +112,11 @@ def _is_ours(file: TextIO) -> bool:
     return True
 
 
+def new_id() -> str:
+    """Return an id that nothing had before."""
+    return f"process-{secrets.token_hex(8)}"
+
+
 def make(folder: Path) -> None:
     """Make a directory that only this user may look into."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -93,7 +128,7 @@ def each(kind: Path) -> Iterator[Path]:
         yield from sorted(path for path in kind.iterdir() if path.is_dir())
 
 
-def write(path: Path, value: Mapping[str, Any]) -> None:
+def write(path: Path, value: JSON) -> None:
     """Replace a file of JSON as a whole."""
     making = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(making, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
@@ -109,8 +144,3 @@ def read(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return value if isinstance(value, dict) else None
-
-
-def remove(folder: Path) -> None:
-    """Remove a directory; gone is no error."""
-    shutil.rmtree(folder, ignore_errors=True)

@@ -205,7 +205,7 @@ class ProcessRuntime:
                 f"another one, such as Docker. Use a Deployer with that.",
                 stage="stop",
             )
-        stop(self._folder(instance_id), grace=grace)
+        stop(self._folders, self._folder(instance_id), grace=grace)
 
     def remove_artifact(self, spec: Spec, *, registry: str) -> None:
         """Remove the builds of a version that nothing runs from."""
@@ -256,7 +256,7 @@ class ProcessRuntime:
     def remove_leftover(self, leftover: Leftover) -> None:
         """Remove one of ``leftovers``; gone is no error."""
         if leftover.kind == "process" and _is_ours(leftover.id):
-            stop(self._folder(leftover.id), grace=0.0)
+            stop(self._folders, self._folder(leftover.id), grace=0.0)
         elif leftover.kind == "build" and _is_ours(leftover.id):
             made = self._folders.builds / leftover.id
             remove_build(self._folders, self._environments, made)
@@ -292,7 +292,7 @@ class ProcessRuntime:
                     spec.version,
                     "start",
                 )
-            stop(self._folder(one.id), grace=0.0)
+            stop(self._folders, self._folder(one.id), grace=0.0)
 
 
 def _is_ours(identifier: str) -> bool:

@@ -60,6 +60,8 @@ def start(
     folder, record = _reserved(places, settings, spec, artifact, registry)
     try:
         variables = _variables(spec, environment, folder, record.port)
+        for name in ("tmp", "home"):
+            (folder / name).mkdir(mode=0o700)
         order = {
             "words": _words(spec, content, variables["PATH"]),
             "directory": str(content),
@@ -71,7 +73,7 @@ def start(
         _attend(folder, record, order)
         return _started(folder, spec)
     except BaseException:
-        _give_up(folder)
+        _give_up(places, folder)
         raise
 
 
@@ -88,18 +90,18 @@ def _reserved(
         )
         for port in _in_any_order(settings.ports):
             if port not in taken and _is_free(port):
-                folder = places.new(places.instances)
-                for name in ("tmp", "home"):
-                    (folder / name).mkdir(mode=0o700)
                 record = Record.of(
-                    folder.name,
+                    folders.new_id(),
                     spec,
                     artifact,
                     registry,
                     port=port,
                     processors=processors,
                 )
-                record.keep(folder)
+                about = attrs.asdict(record)
+                folder = places.new(
+                    places.instances, record.id, folders.INSTANCE, about
+                )
                 return folder, record
     raise _error(
         spec,
@@ -198,7 +200,7 @@ def _started(folder: Path, spec: Spec) -> Instance:
     raise _error(spec, f"the process that stands by it has ended: {last[0]}")
 
 
-def _give_up(folder: Path) -> None:
+def _give_up(places: Folders, folder: Path) -> None:
     record = record_in(folder)
     owner: Owner | None = None if record is None else record.owner
     if owner is not None and owner.is_alive():
@@ -207,7 +209,7 @@ def _give_up(folder: Path) -> None:
             deadline = time.monotonic() + _PATIENCE_S
             while owner.is_alive() and time.monotonic() < deadline:
                 time.sleep(_POLL_S)
-    folders.remove(folder)
+    places.remove(folder)
 
 
 def _error(spec: Spec, what: str) -> StartError:

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 
 from daeploy_lib import interruption
-from daeploy_lib.runtimes.process import folders
+from daeploy_lib.runtimes.process.folders import Folders
 from daeploy_lib.runtimes.process.records import Record, record_in
 from daeploy_lib.runtimes.process.starting import MARK
 
@@ -19,11 +19,12 @@ _POLL_S = 0.02
 _END_S = 5.0
 
 
-def stop(folder: Path, *, grace: float) -> None:
+def stop(places: Folders, folder: Path, *, grace: float) -> None:
     """
     End an instance and remove what is written of it; gone is no error.
 
     Args:
+        places: Where the runtime keeps what it knows.
         folder: Its directory.
         grace: Seconds that it has between SIGTERM and SIGKILL.
     """
@@ -31,7 +32,7 @@ def stop(folder: Path, *, grace: float) -> None:
     if record is not None:
         _end(record, grace)
         _sweep(record.id)
-    folders.remove(folder)
+    places.remove(folder)
 
 
 def _end(record: Record, grace: float) -> None:
