@@ -89,6 +89,8 @@ def types(session: nox.Session) -> None:
 
 # Most of these tests wait for something, so that some at once take half the time.
 _SPREAD = ("-n", "4", "--dist", "loadfile")
+# They share one engine, which has enough to do with two.
+_SPREAD_ON_ENGINE = ("-n", "2", "--dist", "loadfile")
 
 
 @nox.session(python=[*INSTALLED, *MISSING])
@@ -112,8 +114,8 @@ def tests(session: nox.Session) -> None:
         env["COVERAGE_FILE"] = str(Path(session.create_tmp(), "coverage"))
         pytest = ["pytest", "--cov", "--cov-report=", "--cov-fail-under=0"]
         session.run(*pytest, "-m", "not docker", *_SPREAD, env=env)
-        # One engine for all of them: one after another.
-        session.run(*pytest, "-m", "docker", "--cov-append", env=env)
+        chosen = ("-m", "docker", *_SPREAD_ON_ENGINE)
+        session.run(*pytest, *chosen, "--cov-append", env=env)
         session.run("coverage", "report", env=env)
 
 
