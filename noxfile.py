@@ -114,8 +114,8 @@ def tests(session: nox.Session) -> None:
         env["COVERAGE_FILE"] = str(Path(session.create_tmp(), "coverage"))
         pytest = ["pytest", "--cov", "--cov-report=", "--cov-fail-under=0"]
         session.run(*pytest, "-m", "not docker", *_SPREAD, env=env)
-        chosen = ("-m", "docker", *_SPREAD_ON_ENGINE)
-        session.run(*pytest, *chosen, "--cov-append", env=env)
+        pytest.append("--cov-append")
+        session.run(*pytest, "-m", "docker", *_SPREAD_ON_ENGINE, env=env)
         session.run("coverage", "report", env=env)
 
 

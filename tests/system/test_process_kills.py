@@ -205,9 +205,9 @@ def test_a_kill_between_two_steps_leaves_nothing_for_ever(
 ) -> None:
     """What was made is found by who deploys the version again, or by a cleanup."""
     (folder / "program.py").write_text(KILLED + PROGRAM)
-    words_of_it = [folder, "plain", "1.0.0", event, words]
+    arguments = [str(folder), "plain", "1.0.0", event, words]
     killed = subprocess.run(
-        [sys.executable, folder / "program.py", *words_of_it],
+        [sys.executable, str(folder / "program.py"), *arguments],
         check=False,
         capture_output=True,
         text=True,
