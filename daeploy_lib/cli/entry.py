@@ -86,7 +86,19 @@ def end_on_signals(asked: Interruption) -> list[int]:
         # Of a program that was started with nohup it stays ignored.
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, end)
+    _silence_dropped_interrupts()
     return received
+
+
+def _silence_dropped_interrupts() -> None:
+    """Have Python say nothing of an interrupt that it drops: the work ends anyway."""
+    usual = sys.unraisablehook
+
+    def tell(dropped: "sys.UnraisableHookArgs") -> None:
+        if not isinstance(dropped.exc_value, KeyboardInterrupt):
+            usual(dropped)
+
+    sys.unraisablehook = tell
 
 
 def _reader_gone() -> int:
