@@ -31,6 +31,7 @@ from daeploy_lib import (
     StartError,
     Status,
 )
+from daeploy_lib.runtimes.process.ports import own_port
 from daeploy_lib.runtimes.process.supervisor import LOG_BYTES, LOG_FILES, RESTARTS
 from package_index import PACKAGE, PASSWORD, serving_index
 
@@ -243,6 +244,23 @@ def test_one_that_fails_is_started_again(place: Place) -> None:
     until(lambda: place.status() is Status.exited)
     runtime = place.deployer.inspect("hello")["runtime"]
     assert "'exit_code': 7" in str(runtime)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="others cannot hold a port")
+def test_a_port_stays_its_own_while_nothing_listens(place: Place) -> None:
+    """No other runtime gets it before the version has ended for good."""
+    service = place.deploy()
+    port = service.port
+    assert port is not None
+    os.kill(pid_of(place.ask(service)), signal.SIGKILL)
+    until(lambda: place.status() is Status.restarting)
+    while place.status() is Status.restarting:
+        assert own_port([port], ()) is None
+    until(lambda: answers(place, service))
+    place.deployer.kill("hello", grace=0.0)
+    again = own_port([port], ())
+    assert again is not None
+    again.hold.close()
 
 
 def answers(place: Place, service: Service) -> bool:

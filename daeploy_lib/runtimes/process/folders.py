@@ -76,9 +76,13 @@ class Folders:
         making = self._scratch / identifier
         make(self._scratch)
         make(making)
-        write(making / file, about)
-        make(kind)
-        return making.rename(kind / identifier)
+        try:
+            write(making / file, about)
+            make(kind)
+            return making.rename(kind / identifier)
+        except BaseException:
+            shutil.rmtree(making, ignore_errors=True)
+            raise
 
     def remove(self, folder: Path) -> None:
         """Remove a directory; gone is no error."""

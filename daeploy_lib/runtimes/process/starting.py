@@ -3,14 +3,12 @@
 import contextlib
 import json
 import os
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import attrs
@@ -22,6 +20,7 @@ from daeploy_lib.runtimes.base import Artifact, Instance
 from daeploy_lib.runtimes.process import folders
 from daeploy_lib.runtimes.process.building import CONTENT
 from daeploy_lib.runtimes.process.folders import Folders
+from daeploy_lib.runtimes.process.ports import Port, own_port
 from daeploy_lib.runtimes.process.processors import processors_for
 from daeploy_lib.runtimes.process.records import HOST, Record, instance_in, record_in
 from daeploy_lib.runtimes.process.settings import Settings
@@ -57,7 +56,7 @@ def start(
     content = places.builds / artifact.image / CONTENT
     if not content.is_dir():
         raise _error(spec, f"the build {artifact.image} is gone. Deploy it again")
-    folder, record = _reserved(places, settings, spec, artifact, registry)
+    folder, record, port = _reserved(places, settings, spec, artifact, registry)
     try:
         variables = _variables(spec, environment, folder, record.port)
         for name in ("tmp", "home"):
@@ -70,17 +69,19 @@ def start(
             "pids": spec.resources.pids,
             "processors": record.processors,
         }
-        _attend(folder, record, order)
+        _attend(folder, record, port, order)
         return _started(folder, spec)
     except BaseException:
         _give_up(places, folder)
         raise
+    finally:
+        port.hold.close()
 
 
 def _reserved(
     places: Folders, settings: Settings, spec: Spec, artifact: Artifact, registry: str
-) -> tuple[Path, Record]:
-    """Return a directory and a record with a port that nobody else has."""
+) -> tuple[Path, Record, Port]:
+    """Return a directory, a record, and a port that nobody else has."""
     with places.locked():
         found = map(record_in, folders.each(places.instances))
         others = [record for record in found if record is not None]
@@ -88,42 +89,29 @@ def _reserved(
         processors = processors_for(
             spec.resources.cpus, [record.processors for record in others]
         )
-        for port in _in_any_order(settings.ports):
-            if port not in taken and _is_free(port):
-                record = Record.of(
-                    folders.new_id(),
-                    spec,
-                    artifact,
-                    registry,
-                    port=port,
-                    processors=processors,
-                )
-                about = attrs.asdict(record)
-                folder = places.new(
-                    places.instances, record.id, folders.INSTANCE, about
-                )
-                return folder, record
+        port = own_port(settings.ports, taken)
+        if port is not None:
+            record = Record.of(
+                folders.new_id(),
+                spec,
+                artifact,
+                registry,
+                port=port.number,
+                processors=processors,
+            )
+            about = attrs.asdict(record)
+            instances = places.instances
+            try:
+                folder = places.new(instances, record.id, folders.INSTANCE, about)
+            except BaseException:
+                port.hold.close()
+                raise
+            return folder, record, port
     raise _error(
         spec,
         f"none of the {len(settings.ports)} ports of the range is free. Kill some "
         f"versions, or give ProcessRuntime(ports=range(…)) others",
     )
-
-
-def _in_any_order(ports: tuple[int, ...]) -> Iterator[int]:
-    first = random.randrange(len(ports))  # noqa: S311 - to spread, not to hide
-    yield from ports[first:]
-    yield from ports[:first]
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-    return True
 
 
 def _variables(
@@ -156,7 +144,9 @@ def _words(spec: Spec, content: Path, path: str) -> list[str]:
     return [found, *arguments]
 
 
-def _attend(folder: Path, record: Record, order: Mapping[str, object]) -> None:
+def _attend(
+    folder: Path, record: Record, port: Port, order: Mapping[str, object]
+) -> None:
     """Have somebody stand by it who outlives us."""
     errors = (folder / "supervisor.log").open("wb")
     with (
@@ -168,6 +158,8 @@ def _attend(folder: Path, record: Record, order: Mapping[str, object]) -> None:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
+            # Whoever stands by it has the port for as long as that one lives.
+            pass_fds=[port.hold.fileno()],
             start_new_session=True,
         ) as first,
     ):

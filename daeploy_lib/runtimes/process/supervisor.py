@@ -4,7 +4,8 @@ What stands by one service: a small program of its own, without the rest of the 
 It starts the service, writes down its output, starts it again when it fails, and ends
 it with everything that it has started. ``ProcessRuntime`` runs it as
 ``python -P supervisor.py DIRECTORY``, tells it on standard input what to do, and does
-not wait for it. What it knows of the service is in ``state.json``.
+not wait for it. What it knows of the service is in ``state.json``. It keeps a socket
+open that it was given, without a word: see ``ports.py``.
 """
 
 import contextlib
