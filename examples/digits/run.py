@@ -48,7 +48,7 @@ MODELS = {
 # also leaves room for the interval, which after 450 images reaches four in 100 below
 # what was measured, and of a model that never failed would still allow for 1.6 in 100
 # failures. To send the same images again would narrow it and be no new evidence.
-GATE = Gate(min_exchanges=400, agreement=0.9, error_rate=0.02, latency_ratio=3.0)
+GATE = Gate(min_exchanges=400, agreement=0.9, error_rate=0.02, latency_ratio=5.0)
 
 # Seconds between two requests. Shadows get a smaller share of the processors than
 # main: at full speed they fall behind, are slow, and have copies dropped.
