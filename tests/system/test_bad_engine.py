@@ -27,6 +27,8 @@ VERBS: dict[str, Callable[[Deployer, Path], object]] = {
     "logs": lambda d, _: list(d.logs("hello")),
     "inspect": lambda d, _: d.inspect("hello"),
 }
+pytestmark = pytest.mark.once
+
 # What the reason is called, and the words of observation and remedy.
 SAID = {
     "down": ("unreachable", "cannot be reached: no such file.* Start it, or name"),

@@ -35,6 +35,8 @@ from daeploy_lib.runtimes.process.ports import own_port
 from daeploy_lib.runtimes.process.supervisor import LOG_BYTES, LOG_FILES, RESTARTS
 from package_index import PACKAGE, PASSWORD, serving_index
 
+pytestmark = pytest.mark.once
+
 # Answers with what it is; "/die?CODE" ends it, "/grow" uses memory, "/threads?COUNT"
 # has threads, "/fork" leaves a process behind that has a session of its own, "/log"
 # writes a lot.
@@ -461,7 +463,6 @@ def test_a_package_that_does_not_exist(place: Place) -> None:
     assert not place.files()
 
 
-@pytest.mark.once
 @pytest.mark.usefixtures("neighbours")
 def test_the_quickstart_falls_back_to_processes(tmp_path: Path) -> None:
     """Without an engine it says so, and shows the same session."""

@@ -25,6 +25,8 @@ from runtime_contexts import Files
 
 Verb = Callable[[DockerRuntime], object]
 
+pytestmark = pytest.mark.once
+
 SPEC = Spec("default", "hello", "1.0.0")
 DOCKERFILE = Files({"Dockerfile": "FROM scratch\n"})
 VERBS: dict[str, Verb] = {
