@@ -3,11 +3,12 @@
 import json
 import re
 from ast import literal_eval
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from daeploy_lib import Deployer, ProcessRuntime
 from notebooks import Ran, content, kernel, made_of
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -17,10 +18,15 @@ pytestmark = [pytest.mark.once, pytest.mark.timeout(300)]
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Ran]:
+def run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[str], Ran]]:
     """What runs a notebook's cells; what they deploy has a state of its own."""
     monkeypatch.setenv("DAEPLOY_STATE", str(tmp_path / "state"))
-    return lambda name: _run(name, tmp_path)
+    yield lambda name: _run(name, tmp_path)
+    for project in ("compare", "promote"):  # what a cell that failed has left
+        with Deployer(ProcessRuntime(), project=project) as deployer:
+            deployer.kill_all(grace=0.0)
 
 
 def _run(name: str, folder: Path) -> Ran:

@@ -43,6 +43,7 @@ async def dribbling(wire: Wire) -> None:
         await asyncio.sleep(0.02)
 
 
+@pytest.mark.no_cover  # the same lines, thousands of times
 async def test_ten_thousand_copies_to_a_hung_shadow_leave_nothing() -> None:
     """Drops and timeouts; afterwards no task, connection, timer or byte is held."""
     limits, timeouts = Limits(max_in_flight=50), Timeouts(shadow=0.3)

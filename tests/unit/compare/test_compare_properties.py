@@ -108,6 +108,7 @@ def check(comparison: Comparison, rules: ComparisonRules) -> None:
     repr(comparison).encode()
 
 
+@pytest.mark.no_cover  # the same lines, thousands of times
 @settings(max_examples=600, deadline=None)
 @given(answers(), answers(), RULES)
 def test_any_two_answers(one: Answer, other: Answer, rules: ComparisonRules) -> None:
@@ -125,6 +126,7 @@ def test_any_two_answers(one: Answer, other: Answer, rules: ComparisonRules) -> 
         assert there.is_match
 
 
+@pytest.mark.no_cover  # the same lines, thousands of times
 @settings(max_examples=300, deadline=None)
 @given(answers(), RULES)
 def test_an_answer_matches_itself(one: Answer, rules: ComparisonRules) -> None:

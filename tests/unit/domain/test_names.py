@@ -178,6 +178,7 @@ def test_the_longest_encodings_are_valid_for_the_engine() -> None:
     assert DOCKER_IMAGE.fullmatch(image_tag(*longest))
 
 
+@pytest.mark.no_cover  # the same lines, thousands of times
 @given(SERVICES, SERVICES)
 def test_different_services_have_different_encodings(
     one: tuple[str, str, str], other: tuple[str, str, str]

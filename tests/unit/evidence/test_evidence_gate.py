@@ -186,6 +186,7 @@ def test_conditions_are_left_out() -> None:
     assert easiest().judge(good(1)).is_pass
 
 
+@pytest.mark.no_cover  # the same lines, thousands of times
 def test_looking_always_keeps_the_confidence() -> None:
     """A shadow that is just not good enough hardly ever passes, at any time."""
     draw = random.Random(14)  # noqa: S311 - a simulation
