@@ -33,7 +33,7 @@ from daeploy_lib import (
 )
 from daeploy_lib.runtimes.process.ports import own_port
 from daeploy_lib.runtimes.process.supervisor import LOG_BYTES, LOG_FILES, RESTARTS
-from package_index import PACKAGE, PASSWORD, serving_index
+from package_index import PACKAGE, PASSWORD, serving_index, wheel
 
 pytestmark = pytest.mark.once
 
@@ -452,6 +452,32 @@ def test_packages_come_from_the_index_that_pip_is_told(
     assert not any(PASSWORD in text for text in events)
     is_by_uv = any(text.startswith("Installed 1 package") for text in events)
     assert is_by_uv is uses_uv, events
+
+
+@pytest.mark.parametrize("uses_uv", [True, False])
+def test_a_version_may_come_from_any_index(
+    place: Place, monkeypatch: pytest.MonkeyPatch, uses_uv: bool
+) -> None:
+    """As pip has it: also from one behind an index that has other versions."""
+    for version in ("1.0", "2.0"):
+        folder = place.folder / version / PACKAGE
+        folder.mkdir(parents=True)
+        name = f"daeploy_probe-{version}-py3-none-any.whl"
+        code = f"VERSION = {version!r}\n"
+        (folder / name).write_bytes(wheel(PACKAGE, {"daeploy_probe.py": code}, version))
+        (folder / "index.html").write_text(f'<a href="{name}">{name}</a>')
+    (place.source / "requirements.txt").write_text(f"{PACKAGE}==2.0")
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("UV_NO_CACHE", "1")
+    monkeypatch.setenv("PIP_INDEX_URL", (place.folder / "2.0").as_uri())
+    monkeypatch.setenv("PIP_EXTRA_INDEX_URL", (place.folder / "1.0").as_uri())
+    runtime = ProcessRuntime(place.folder / "processes", uses_uv=uses_uv)
+    with Deployer(runtime, state=place.folder / "state") as deployer:
+        events: list[str] = []
+        deployer.deploy(
+            "hello", "1.0.0", place.source, on_event=lambda e: events.append(e.text)
+        )
+    assert any(f"{PACKAGE}==2.0" in t or f"{PACKAGE}-2.0" in t for t in events), events
 
 
 def test_a_package_that_does_not_exist(place: Place) -> None:

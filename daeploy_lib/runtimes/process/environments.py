@@ -164,6 +164,9 @@ def _uv_variables() -> dict[str, str]:
         for name, variable, between in _UV_VARIABLES
         if options.get(name, "").split()
     }
+    if "UV_INDEX" in variables:
+        # To pip a version is as good from any index; uv asks the first one only.
+        variables["UV_INDEX_STRATEGY"] = "unsafe-best-match"
     if options.get("no-index", "").lower() in ("1", "true", "yes", "on"):
         variables["UV_NO_INDEX"] = "1"
     if options.get("pre", "").lower() in ("1", "true", "yes", "on"):
