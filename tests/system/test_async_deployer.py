@@ -6,7 +6,6 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from container_engine import Engine
@@ -17,26 +16,11 @@ from daeploy_lib import (
 )
 from daeploy_lib.runtimes.docker import DockerRuntime
 from docker_versions import Versions
+from process_versions import SERVICE, running_in
 from runtime_contexts import ANSWERS, SILENT
 
-SERVICE = """
-import http.server, os
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.send_response(204)
-        self.end_headers()
-print("up", flush=True)
-address = (os.environ["HOST"], int(os.environ["PORT"]))
-http.server.HTTPServer(address, Handler).serve_forever()
-"""
 # An installation that takes a minute: pip runs it to learn what it is.
 SLOW_SETUP = "import time\nprint('setting up', flush=True)\ntime.sleep(60)\n"
-
-
-def running_in(folder: Path) -> list[psutil.Process]:
-    """Return the processes that run below a folder."""
-    found = psutil.process_iter(["cmdline", "cwd"])
-    return [one for one in found if str(folder) in str(one.info)]
 
 
 async def cancelled_when(

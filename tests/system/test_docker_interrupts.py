@@ -2,10 +2,8 @@
 
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -14,6 +12,7 @@ import deploying_process
 from container_engine import Engine
 from daeploy_lib.runtimes.docker import DockerRuntime
 from docker_versions import Versions
+from programs import running_program, wait_for_line
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(180)]
 
@@ -28,35 +27,16 @@ def versions(engine: Engine, project: str) -> Versions:
     return Versions(engine, project, DockerRuntime(engine.url))
 
 
-@contextmanager
 def deploying(
     versions: Versions, state: Path, kind: str
-) -> Iterator[subprocess.Popen[str]]:
+) -> AbstractContextManager["subprocess.Popen[str]"]:
     """Give a process that deploys a version; its output is its events."""
-    program = deploying_process.__file__
     engine = versions.engine
-    words = [engine.url, versions.project, str(state), kind, engine.base_image]
-    with subprocess.Popen(
-        [sys.executable, program, *words],
-        env=deploying_process.environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def wait_for_line(process: subprocess.Popen[str], words: str) -> None:
-    """Read events until one has these words."""
-    assert process.stdout is not None
-    for line in process.stdout:
-        if words in line:
-            return
-    assert process.stderr is not None
-    raise AssertionError(f"no {words!r}: {process.stderr.read()}")
+    return running_program(
+        deploying_process.__file__,
+        *(engine.url, versions.project, state, kind, engine.base_image),
+        environment=deploying_process.environment(),
+    )
 
 
 def interrupt(process: subprocess.Popen[str]) -> None:

@@ -6,13 +6,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import psutil
 import pytest
 
 from daeploy_lib import Deployer, ProcessRuntime, Status
+from process_versions import SERVICE, running_in
+from programs import running_program, wait_for_line
 
 pytestmark = pytest.mark.once
 
@@ -37,16 +39,6 @@ if kind == "async":
 else:
     with Deployer(runtime, state=folder / "state") as deployer:
         deployer.deploy("hello", version, folder / "hello", on_event=say)
-"""
-SERVICE = """
-import http.server, os
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.send_response(204)
-        self.end_headers()
-print("up", flush=True)
-address = (os.environ["HOST"], int(os.environ["PORT"]))
-http.server.HTTPServer(address, Handler).serve_forever()
 """
 SILENT = "import time\ntime.sleep(600)\n"
 # pip runs it to learn what it is.
@@ -82,12 +74,6 @@ def deployer_in(folder: Path) -> Iterator[Deployer]:
         yield deployer
 
 
-def running_in(folder: Path) -> list[psutil.Process]:
-    """Return the processes that run below a folder."""
-    found = psutil.process_iter(["cmdline", "cwd"])
-    return [one for one in found if str(folder) in str(one.info)]
-
-
 def installers_in(folder: Path) -> list[psutil.Process]:
     """Return what pip runs to learn what a package is."""
     found = running_in(folder / "processes")
@@ -102,31 +88,11 @@ def until(holds: Callable[[], object]) -> None:
         time.sleep(0.02)
 
 
-@contextmanager
 def deploying(
     folder: Path, kind: str = "plain", version: str = "1.0.0"
-) -> Iterator["subprocess.Popen[str]"]:
+) -> AbstractContextManager["subprocess.Popen[str]"]:
     """Give a process that deploys; its output is its events."""
-    with subprocess.Popen(
-        [sys.executable, folder / "program.py", folder, kind, version],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def wait_for(process: "subprocess.Popen[str]", words: str) -> None:
-    """Read events until one has these words."""
-    assert process.stdout is not None
-    for line in process.stdout:
-        if words in line:
-            return
-    assert process.stderr is not None
-    raise AssertionError(f"no {words!r}: {process.stderr.read()}")
+    return running_program(folder / "program.py", folder, kind, version)
 
 
 def make_slow(folder: Path) -> None:
@@ -158,7 +124,7 @@ def test_a_killed_deployment_makes_way(folder: Path, words: str) -> None:
         else:
             (folder / "hello" / "service.py").write_text(SILENT)
         with deploying(folder) as process:
-            wait_for(process, words)
+            wait_for_line(process, words)
             if words == "package":
                 until(lambda: installers_in(folder))
             process.kill()
@@ -234,7 +200,7 @@ def test_ctrl_c_leaves_nothing(folder: Path, words: str, kind: str) -> None:
     else:
         (folder / "hello" / "service.py").write_text(SILENT)
     with deploying(folder, kind) as process:
-        wait_for(process, words)
+        wait_for_line(process, words)
         if words == "package":
             until(lambda: installers_in(folder))
         process.send_signal(signal.SIGINT)

@@ -34,6 +34,7 @@ from daeploy_lib import (
 from daeploy_lib.runtimes.process.ports import own_port
 from daeploy_lib.runtimes.process.supervisor import LOG_BYTES, LOG_FILES, RESTARTS
 from package_index import PACKAGE, PASSWORD, serving_index, wheel
+from process_versions import running_in
 
 pytestmark = pytest.mark.once
 
@@ -126,13 +127,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
     deployer.kill_all(grace=0.0)
     for left in deployer.cleanup():
         assert left.name
-    assert not psutil_of(tmp_path)
-
-
-def psutil_of(folder: Path) -> list[psutil.Process]:
-    """Return the processes that run below a folder."""
-    found = psutil.process_iter(["cmdline", "cwd"])
-    return [one for one in found if str(folder) in str(one.info)]
+    assert not running_in(tmp_path)
 
 
 def until(holds: Callable[[], object], seconds: float = 20.0) -> None:
@@ -183,7 +178,7 @@ def test_a_session(place: Place) -> None:
     assert "restarts_at_most" in str(told["runtime"])
     place.deployer.kill("hello")
     assert not place.files()
-    assert not psutil_of(place.folder)
+    assert not running_in(place.folder)
 
 
 def test_little_of_our_environment_is_passed_on(
